@@ -1,0 +1,32 @@
+"""Looks at one task once, and tells the state machine what comes next."""
+
+import time
+from functools import cache
+from random import SystemRandom
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from taskhook import watch
+from taskhook.config import settings
+from taskhook.log import function_logger
+from taskhook.secret import Parameters
+from taskhook.store import Store
+
+logger = function_logger()
+
+
+@cache
+def watcher() -> watch.Watcher:
+    return watch.Watcher(
+        store=Store(settings()),
+        account=Parameters(settings()).account,
+        patience=settings().patience,
+        clock=time.time,
+        rng=SystemRandom(),
+    )
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    return watch.look(watcher(), event["id"], event["watch"])

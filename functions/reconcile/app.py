@@ -1,0 +1,40 @@
+"""Sees to it that nothing ends in silence: on a schedule, when an execution has failed, and when poll keeps breaking."""
+
+import time
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from taskhook.config import settings
+from taskhook.log import function_logger
+from taskhook.queues import Queues
+from taskhook.reconcile import Reconciler
+from taskhook.store import Store, Watch
+
+logger = function_logger()
+
+
+@cache
+def reconciler() -> Reconciler:
+    return Reconciler(settings=settings(), store=Store(settings()), queues=Queues(settings()), clock=time.time)
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Four kinds of event: a schedule's, ``{"all": true}`` (every dead watch, however young), the status change of an
+    execution, and ``{"lose": {"id", "watch"}, "error"}`` from the state machine itself."""
+    if "lose" in event:
+        lost = event["lose"]
+        return reconciler().lose(lost["id"], lost["watch"], str(event.get("error") or "WatchFailed"))
+    if event.get("detail-type") == "Step Functions Execution Status Change":
+        revived = _revive(event["detail"]["name"])
+    else:
+        revived = reconciler().sweep(grace=0.0) if event.get("all") else reconciler().sweep()
+    logger.info("reconciled", extra={"revived": int(revived)})
+    return {"revived": int(revived)}
+
+
+def _revive(execution: str) -> bool:
+    id, _, number = execution.rpartition("-")  # noqa: A001
+    return number.isdecimal() and reconciler().revive(Watch(id=id, number=int(number), since=0.0))

@@ -1,0 +1,132 @@
+"""The HTTP API: takes tasks, shows them, stops watching them."""
+
+import json
+import time
+from collections.abc import Callable
+from functools import cache
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
+from aws_lambda_powertools.event_handler.exceptions import ServiceError
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from taskhook import __version__
+from taskhook.api.body import Installation, parse_wish
+from taskhook.api.problem import CONTENT_TYPE, ProblemError
+from taskhook.config import settings
+from taskhook.errors import StoreConflict
+from taskhook.log import function_logger
+from taskhook.queues import Queues
+from taskhook.secret import Parameters, Seal
+from taskhook.store import Store
+from taskhook.submit import Desk, stop, submit
+from taskhook.task import Task, attempt_view, delivery_view, is_task_key
+
+logger = function_logger()
+app = APIGatewayRestResolver()
+
+
+@cache
+def desk() -> Desk:
+    return Desk(store=Store(settings()), queues=Queues(settings()), seal=Seal(settings()), clock=time.time)
+
+
+@cache
+def installation() -> Installation:
+    parameters = Parameters(settings())
+    return Installation(
+        account=parameters.account,
+        has_destination=parameters.has_destination,
+        allow_private=settings().allow_private,
+    )
+
+
+@app.post("/tasks")
+def post_task() -> Response[str]:
+    task, new = submit(desk(), parse_wish(_body(), installation()))
+    location = {"Location": f"/tasks/{task.id}"}
+    return _json(HTTPStatus.ACCEPTED if new else HTTPStatus.OK, task.view(), location)
+
+
+@app.get("/tasks/<id>")
+def get_task(id: str) -> Response[str]:  # noqa: A002
+    return _json(HTTPStatus.OK, _known(id).view())
+
+
+@app.delete("/tasks/<id>")
+def delete_task(id: str) -> Response[str]:  # noqa: A002
+    try:
+        return _json(HTTPStatus.OK, stop(desk(), _known(id)).view())
+    except StoreConflict:
+        state = _known(id).state.value
+        raise ProblemError(409, f"The task has ended already: it is '{state}'.") from None
+
+
+@app.get("/tasks/<id>/deliveries")
+def get_deliveries(id: str) -> Response[str]:  # noqa: A002
+    deliveries = [
+        {**delivery_view(name, one), "log": [attempt_view(attempt) for attempt in one.log]}
+        for name, one in sorted(_known(id).deliveries.items())
+    ]
+    return _json(HTTPStatus.OK, {"deliveries": deliveries})
+
+
+@app.get("/health")
+def get_health() -> Response[str]:
+    return _json(HTTPStatus.OK, {"status": "ok", "version": __version__})
+
+
+@app.get("/")
+def get_page() -> Response[str]:
+    headers = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
+    return Response(HTTPStatus.OK, "text/html; charset=utf-8", _page(), headers)
+
+
+@app.exception_handler(ProblemError)
+def on_problem(error: ProblemError) -> Response[str]:
+    logger.info("refused", extra={"status": error.status, "fields": [one.field for one in error.errors]})
+    return Response(error.status, CONTENT_TYPE, json.dumps(error.body()))
+
+
+@app.exception_handler(ServiceError)
+def on_service_error(error: ServiceError) -> Response[str]:
+    return on_problem(ProblemError(error.status_code, "There is no such path here."))
+
+
+@app.exception_handler(Exception)
+def on_error(error: Exception) -> Response[str]:
+    logger.exception("broken")
+    return on_problem(ProblemError(500, "taskhook itself is at fault; its log says more. Nothing that was accepted "
+                                   "before is lost."))  # fmt: skip
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    answer = app.resolve(event, context)
+    request = f"{event.get('httpMethod')} {event.get('resource')}"
+    logger.info("answered", extra={"request": request, "status": answer["statusCode"]})
+    return answer
+
+
+def _body() -> bytes:
+    event = app.current_event
+    try:
+        return (event.decoded_body or "").encode()
+    except ValueError:
+        raise ProblemError(400, "The body is not valid Unicode text in UTF-8.") from None
+
+
+def _known(id: str) -> Task:  # noqa: A002
+    task = desk().store.get(id) if is_task_key(id) else None
+    if task is None:
+        raise ProblemError(404, "There is no task with this id.")
+    return task
+
+
+def _json(status: int, body: Any, headers: dict[str, Any] | None = None) -> Response[str]:
+    return Response(status, "application/json", json.dumps(body), headers)
+
+
+_page: Callable[[], str] = cache(lambda: (Path(__file__).parent / "page.html").read_text("utf-8"))

@@ -1,0 +1,77 @@
+"""A request body as JSON, strictly: what one reader would take and another refuse is refused here, and said."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from taskhook.api.problem import FieldError, ProblemError
+
+LONGEST_BODY = 64 * 1024
+"""Bytes."""
+
+
+class JsonObject(dict[str, Any]):
+    """A JSON object that remembers which of its names came twice: most readers silently take the last."""
+
+    repeated: tuple[str, ...] = ()
+
+
+def parse_object(body: bytes) -> JsonObject:
+    """The object in a body. Raises ProblemError: 413 for a long one, 400 for what is not a JSON object."""
+    if len(body) > LONGEST_BODY:
+        raise ProblemError(413, f"The body has {len(body)} bytes; at most {LONGEST_BODY} are taken.")
+    document = _load(body)
+    if not isinstance(document, JsonObject):
+        raise ProblemError(400, f"The body must be a JSON object, as in {{...}}; it is {_kind(document)}.")
+    return document
+
+
+def repeated(value: Any, path: str = "") -> Iterator[FieldError]:
+    """Every name that stands twice in one object, at any depth."""
+    if isinstance(value, JsonObject):
+        for name in value.repeated:
+            yield FieldError(join(path, name), "stands twice in the same object; give it once")
+        for name, item in value.items():
+            yield from repeated(item, join(path, name))
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from repeated(item, f"{path}[{number}]")
+
+
+def join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name[:100]
+
+
+def _load(body: bytes) -> Any:
+    try:
+        text = body.decode("utf-8-sig")
+        document = json.loads(text, object_pairs_hook=_object, parse_constant=_constant)
+        # Lone surrogates pass the parser, but no database or receiver takes them.
+        json.dumps(document, ensure_ascii=False).encode()
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise ProblemError(400, f"The body is not JSON: {error.msg} ({where}).") from None
+    except UnicodeError:
+        raise ProblemError(400, "The body is not valid Unicode text in UTF-8.") from None
+    except RecursionError:
+        raise ProblemError(400, "The body is nested too deeply.") from None
+    except ValueError as error:
+        raise ProblemError(400, f"The body is not JSON: {str(error)[:100]}.") from None
+    return document
+
+
+def _object(pairs: list[tuple[str, Any]]) -> JsonObject:
+    found = JsonObject(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        found.repeated = tuple(sorted({name for name in names if names.count(name) > 1}))
+    return found
+
+
+def _constant(name: str) -> Any:
+    raise ValueError(f"{name} is not a JSON value")
+
+
+def _kind(value: Any) -> str:
+    kinds = {list: "an array", str: "a text", bool: "a boolean", type(None): "null"}
+    return kinds.get(type(value), "a number")

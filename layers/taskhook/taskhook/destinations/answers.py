@@ -1,0 +1,125 @@
+"""What an HTTP answer means to whoever sent the news, and how to tell people without giving secrets away."""
+
+import re
+from collections.abc import Iterator, Mapping
+from email.utils import parsedate_to_datetime
+from urllib.parse import unquote, urlsplit
+
+from taskhook.destinations.model import Destination, Judgment, Verdict
+from taskhook.destinations.text import cut, encodable, one_line
+from taskhook.http import Answer
+
+LONGEST_DETAIL = 200
+LONGEST_QUOTE = 100
+LONGEST_WAIT = 7 * 86400.0
+"""Seconds. Who asks for more has probably written a date where a duration belongs."""
+
+type Row = tuple[Verdict, str]
+
+# The exceptions; whole classes are in ``_CLASSES``. A redirect is never followed, since it could lead anywhere, so it
+# is as final as any other wrong URL.
+STATUSES: Mapping[int, Row] = {
+    400: (Verdict.DEAD, "the receiver does not understand the message"),
+    401: (Verdict.DEAD, "the receiver wants credentials: check the URL and the headers"),
+    403: (Verdict.DEAD, "the receiver forbids it: check the URL, the secret and the headers"),
+    404: (Verdict.DEAD, "the receiver does not know this URL"),
+    405: (Verdict.DEAD, "the receiver does not take POST at this URL"),
+    408: (Verdict.TRANSIENT, "the receiver gave up waiting"),
+    409: (Verdict.TRANSIENT, "the receiver is busy with something that is in the way"),
+    410: (Verdict.DEAD, "the receiver says that it is gone for good"),
+    413: (Verdict.DEAD, "the message is too large for the receiver"),
+    415: (Verdict.DEAD, "the receiver does not take JSON"),
+    422: (Verdict.DEAD, "the receiver does not accept the message"),
+    423: (Verdict.TRANSIENT, "the receiver is locked"),
+    425: (Verdict.TRANSIENT, "it was too early for the receiver"),
+    429: (Verdict.THROTTLED, "the receiver gets too many messages"),
+    503: (Verdict.THROTTLED, "the receiver is not available"),
+}
+
+_CLASSES: Mapping[int, Row] = {
+    2: (Verdict.DELIVERED, "the receiver took the message"),
+    3: (Verdict.DEAD, "the receiver redirects, which is never followed: use the URL that it redirects to"),
+    4: (Verdict.DEAD, "the receiver refuses the message"),
+    5: (Verdict.TRANSIENT, "the receiver is in trouble"),
+}
+_NO_STATUS: Row = (Verdict.TRANSIENT, "the answer is not HTTP as it should be")
+
+_SECONDS = re.compile(r"\s*([0-9]{1,12}(?:\.[0-9]{1,9})?)\s*", re.ASCII)
+
+_SHORTEST_SECRET = 6
+"""Characters. To blot out shorter pieces of a URL would make any answer unreadable and protect nothing."""
+
+_PLAIN = frozenset(
+    "callback callbacks events incoming notifications notify production receive receiver services taskhook trigger "
+    "triggers webhook webhook-test webhooks workflow workflows".split()
+)
+"""What URLs say in so many words, and what answers have to say too."""
+
+
+def row(status: int, more: Mapping[int, Row] | None = None) -> Row:
+    """The meaning of a status. ``more`` holds the rows of one channel, which win."""
+    rows = {**STATUSES, **(more or {})}
+    return rows.get(status) or _CLASSES.get(status // 100, _NO_STATUS)
+
+
+def judgment(
+    destination: Destination, answer: Answer, now: float, meaning: Row, *, retry_after: float | None = None
+) -> Judgment:
+    """The verdict, in words that begin with the status and end with the receiver's own."""
+    verdict, words = meaning
+    wait = None
+    if verdict in (Verdict.THROTTLED, Verdict.TRANSIENT):
+        wait = wait_asked(answer, now)
+    said = quote(destination, answer)
+    detail = f"HTTP {answer.status}: {words}" + (f'. It said: "{said}"' if said else "")
+    return Judgment(verdict=verdict, detail=cut(detail, LONGEST_DETAIL), retry_after=wait or retry_after)
+
+
+def wait_asked(answer: Answer, now: float) -> float | None:
+    """``Retry-After`` in seconds, be it a number or a date; None for what is none, is past, or is absurd."""
+    value = str(answer.headers.get("Retry-After") or "")
+    number = _SECONDS.fullmatch(value)
+    return sensible(float(number[1]) if number else _seconds_until(value, now))
+
+
+def sensible(seconds: float | None) -> float | None:
+    return seconds if seconds is not None and 0 < seconds <= LONGEST_WAIT else None
+
+
+def _seconds_until(date: str, now: float) -> float | None:
+    try:
+        return parsedate_to_datetime(date).timestamp() - now
+    except (ValueError, TypeError, IndexError, OverflowError, OSError):
+        return None
+
+
+def quote(destination: Destination, answer: Answer) -> str:
+    """The beginning of what the receiver said. A page of HTML says nothing at this length."""
+    text = one_line(answer.text)
+    return "" if text.startswith("<") else cut(redact(destination, text), LONGEST_QUOTE)
+
+
+def redact(destination: Destination, text: str) -> str:
+    """The text without the destination's URL, keys and headers, or their parts: receivers like to repeat them."""
+    needles = sorted(set(_secrets(destination)), key=len, reverse=True)
+    if not needles:
+        return text
+    return re.sub("|".join(map(re.escape, needles)), "***", text, flags=re.IGNORECASE)
+
+
+def _secrets(destination: Destination) -> Iterator[str]:
+    for needle in _raw_secrets(destination):
+        for spelling in (needle, one_line(needle), unquote(needle)):
+            if len(spelling) >= _SHORTEST_SECRET and spelling.casefold() not in _PLAIN:
+                yield encodable(spelling)
+
+
+def _raw_secrets(destination: Destination) -> Iterator[str]:
+    parts = urlsplit(destination.url)
+    path = parts.path + (f"?{parts.query}" if parts.query else "")
+    yield from (destination.url, path, parts.query)
+    yield from re.split(r"[/?&=;,:]", path)
+    for secret in destination.secrets:
+        yield from (secret, secret.removeprefix("whsec_"))
+    for value in destination.headers.values():
+        yield from (value, *re.split(r"[\s=;,:]+", value))

@@ -1,0 +1,133 @@
+"""How to read an answer whose author may have been careless: any content type, loose keys, numbers as strings.
+
+Nothing here guesses a success: what cannot be read is None, and None is never a status.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from taskhook.http import Answer
+from taskhook.providers.model import Refusal, Trouble
+from taskhook.task import Problem
+
+LONGEST_TEXT = 1000
+"""Characters kept of a provider's message; it travels in notifications and in the record."""
+LONGEST_RESULT = 32 * 1024
+"""Bytes kept of a provider's result, as JSON. A record in DynamoDB may have 400 KB, a message on a queue 1 MB."""
+MOST_RESOURCES = 500
+
+
+def json_object(answer: Answer) -> dict[str, Any] | None:
+    """The body as a JSON object, whatever its content type says. None when it is not one, or was cut off."""
+    if answer.truncated:
+        return None
+    body = loads(answer.body)
+    return stripped(body) if isinstance(body, dict) else None
+
+
+def loads(document: str | bytes) -> Any:
+    """The JSON value, None for what is none. NaN and Infinity are no JSON and become null."""
+    try:
+        return json.loads(document, parse_constant=lambda _: None)
+    except (ValueError, RecursionError):
+        return None
+
+
+def bounded(value: Any) -> Any:
+    """A result that fits into the record and into a notification; a larger one says how large it was."""
+    size = len(json.dumps(value))
+    if size <= LONGEST_RESULT:
+        return value
+    return {"omitted": f"{size} bytes; at most {LONGEST_RESULT} are kept. Ask the provider for the whole result."}
+
+
+def stripped(value: Any) -> Any:
+    """The same value with blanks around keys removed: one page of BM's documentation shows ``"status "``."""
+    if isinstance(value, dict):
+        return {str(key).strip(): stripped(item) for key, item in value.items()}
+    return [stripped(item) for item in value] if isinstance(value, list) else value
+
+
+def get(body: Mapping[str, Any] | None, name: str) -> Any:
+    """A member by its name, exactly first and then without regard to case."""
+    if body is None:
+        return None
+    if name in body:
+        return body[name]
+    return next((value for key, value in body.items() if key.casefold() == name.casefold()), None)
+
+
+def mapping(value: Any) -> Mapping[str, Any] | None:
+    return value if isinstance(value, dict) else None
+
+
+def word(value: Any) -> str | None:
+    """A status as text: ``1``, ``"1"`` and ``1.0`` are the same word, a boolean is none, 0 is one."""
+    if value is None or isinstance(value, bool | dict | list):
+        return None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value).strip() or None
+
+
+def integer(value: Any) -> int | None:
+    text = word(value)
+    try:
+        return int(text) if text is not None else None
+    except ValueError:
+        return None
+
+
+def text(value: Any) -> str | None:
+    """A message fit to show, None for what says nothing: null, blanks, and the literal ``empty`` that BDRC sends."""
+    if not isinstance(value, str):
+        return None
+    shown = value.strip()
+    if not shown or shown.casefold() == "empty":
+        return None
+    return shown if len(shown) <= LONGEST_TEXT else shown[: LONGEST_TEXT - 1] + "…"
+
+
+def instant(value: Any) -> float | None:
+    """Unix seconds; 0 and less mean that there is none yet."""
+    number = integer(value)
+    return float(number) if number is not None and 0 < number < 1 << 40 else None
+
+
+def not_an_answer(answer: Answer) -> Refusal:
+    """What to make of an answer that is not the JSON object which the API promises."""
+    if 300 <= answer.status < 400:
+        return Refusal(
+            trouble=Trouble.DOUBTFUL,
+            problem=Problem(
+                code=f"HTTP{answer.status}",
+                message="the endpoint redirects, and signed requests are never redirected",
+                hint="Check the account's endpoint: it must be the API's own base URL.",
+            ),
+        )
+    if answer.status == 429:
+        return Refusal(
+            trouble=Trouble.THROTTLED,
+            problem=Problem(code="HTTP429", message="too many requests"),
+            retry_after=retry_after(answer),
+        )
+    client_error = 400 <= answer.status < 500
+    return Refusal(
+        trouble=Trouble.DOUBTFUL if client_error else Trouble.TRANSIENT,
+        problem=Problem(
+            code=f"HTTP{answer.status}",
+            message="the answer is " + ("too long" if answer.truncated else "not a JSON object"),
+            hint="Check the account's endpoint: something other than the API answers there." if client_error else None,
+        ),
+        retry_after=retry_after(answer),
+    )
+
+
+def retry_after(answer: Answer) -> float | None:
+    """Seconds to wait, by ``Retry-After`` or by Alibaba's ``x-acs-retry-after``, which is in milliseconds."""
+    millis = integer(answer.headers.get("x-acs-retry-after"))
+    if millis is not None and millis > 0:
+        return millis / 1000
+    seconds = integer(answer.headers.get("Retry-After"))
+    return float(seconds) if seconds is not None and seconds > 0 else None

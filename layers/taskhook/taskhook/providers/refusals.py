@@ -1,0 +1,160 @@
+"""What each provider's error codes mean for a watch, as tables: the most specific row wins.
+
+Sources: the error code pages of Tencent Cloud API 2.0 (cloud.tencent.com/doc/api/456/6725) and 3.0 ("Common Error
+Codes"), the per-action codes in the official Go SDK, and Alibaba Cloud's common error codes
+(help.aliyun.com 51132, 60629). Where a page does not say whether trying again helps, the row is our judgment.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from taskhook.providers.model import Refusal, Trouble
+from taskhook.task import Problem
+
+_CREDENTIALS_HINT = "Check the account's key: it is unknown, disabled, or belongs to another site of this cloud."
+_SIGNATURE_HINT = "Check the account's secret: the id is known, but the signature does not match it."
+_TEMPORARY_HINT = "The account's temporary (STS) credentials have expired or do not belong together: store new ones."
+_CLOCK_HINT = "The request was taken for an old one: check that the account's temporary credentials are still valid."
+_PERMISSION_HINT = "Give the account's user permission to call this API, then post the task again."
+_PARAMETER_HINT = "Check the task id and the region: the API does not accept them."
+_ENDPOINT_HINT = "Check the account's endpoint and site: this API is not served there."
+_UNKNOWN_TASK_HINT = "Check task id, region and account: the provider does not know this task there."
+_SUBSCRIPTION_HINT = "Check with the provider that the account may use this product."
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    trouble: Trouble
+    hint: str | None = None
+
+
+type Table = Mapping[str, Row]
+
+_RETRY = Row(Trouble.TRANSIENT)
+_SLOW = Row(Trouble.THROTTLED)
+_DOUBT = Row(Trouble.DOUBTFUL)
+_UNKNOWN_TASK = Row(Trouble.NOT_FOUND, _UNKNOWN_TASK_HINT)
+_PARAMETER = Row(Trouble.FINAL, _PARAMETER_HINT)
+_ENDPOINT = Row(Trouble.FINAL, _ENDPOINT_HINT)
+_PERMISSION = Row(Trouble.FINAL, _PERMISSION_HINT)
+
+TENCENT_V2: Table = {
+    "4000": _PARAMETER,
+    "4100": Row(Trouble.CREDENTIALS, _CREDENTIALS_HINT),
+    "4200": Row(Trouble.CREDENTIALS, _CLOCK_HINT),
+    "4300": _PERMISSION,
+    "4400": _SLOW,
+    "4500": Row(Trouble.CREDENTIALS, _CLOCK_HINT),
+    "4600": _ENDPOINT,
+    "5000": _UNKNOWN_TASK,
+    "5100": _DOUBT,
+    "5200": Row(Trouble.FINAL, _SUBSCRIPTION_HINT),
+    "5300": Row(Trouble.FINAL, _SUBSCRIPTION_HINT),
+    "5500": Row(Trouble.FINAL, _SUBSCRIPTION_HINT),
+    "6000": _RETRY,
+    "6100": _ENDPOINT,
+    "6200": _RETRY,
+    "9001": _RETRY,
+    "10001": _PARAMETER,
+    "InvalidRequest.LimitExceeded": _SLOW,
+    "InvalidRequest.RequestConcurrencyExceeded": _SLOW,
+}
+
+TENCENT_V3: Table = {
+    "RequestLimitExceeded": _SLOW,
+    "InternalError": _RETRY,
+    "ServiceUnavailable": _RETRY,
+    "ResourceUnavailable": _RETRY,
+    "FailedOperation": _DOUBT,
+    "ResourceInUse": _DOUBT,
+    "ResourceInsufficient": _DOUBT,
+    "AuthFailure": Row(Trouble.CREDENTIALS, _CREDENTIALS_HINT),
+    "AuthFailure.SignatureExpire": Row(Trouble.CREDENTIALS, _CLOCK_HINT),
+    "AuthFailure.SignatureFailure": Row(Trouble.CREDENTIALS, _SIGNATURE_HINT),
+    "AuthFailure.TokenFailure": Row(Trouble.CREDENTIALS, _TEMPORARY_HINT),
+    "AuthFailure.UnauthorizedOperation": _PERMISSION,
+    "AuthFailure.MFAFailure": _PERMISSION,
+    "UnauthorizedOperation": _PERMISSION,
+    "IpInBlacklist": _PERMISSION,
+    "IpNotInWhitelist": _PERMISSION,
+    "OperationDenied": _PERMISSION,
+    "ResourceNotFound": _UNKNOWN_TASK,
+    "LimitExceeded": Row(Trouble.FINAL, _SUBSCRIPTION_HINT),
+    "ActionOffline": _ENDPOINT,
+    "InvalidAction": _ENDPOINT,
+    "NoSuchProduct": _ENDPOINT,
+    "NoSuchVersion": _ENDPOINT,
+    "UnsupportedOperation": _ENDPOINT,
+    "UnsupportedProtocol": _ENDPOINT,
+    "UnsupportedRegion": _ENDPOINT,
+    "InvalidParameter": _PARAMETER,
+    "InvalidParameterValue": _PARAMETER,
+    "MissingParameter": _PARAMETER,
+    "UnknownParameter": _PARAMETER,
+    "InvalidRequest": _PARAMETER,
+    "RequestSizeLimitExceeded": _PARAMETER,
+    "ResponseSizeLimitExceeded": _PARAMETER,
+    "DryRunOperation": _PARAMETER,
+}
+
+ALIBABA: Table = {
+    "Throttling": _SLOW,
+    "ServiceUnavailable": _RETRY,
+    "InternalError": _RETRY,
+    "SignatureNonceUsed": _RETRY,
+    "InvalidTimeStamp.Expired": Row(Trouble.CREDENTIALS, _CLOCK_HINT),
+    "IllegalTimestamp": Row(Trouble.CREDENTIALS, _CLOCK_HINT),
+    "SignatureDoesNotMatch": Row(Trouble.CREDENTIALS, _SIGNATURE_HINT),
+    "IncompleteSignature": Row(Trouble.CREDENTIALS, _SIGNATURE_HINT),
+    "InvalidAccessKeyId": Row(Trouble.CREDENTIALS, _CREDENTIALS_HINT),
+    "InvalidSecurityToken": Row(Trouble.CREDENTIALS, _TEMPORARY_HINT),
+    "MissingSecurityToken": Row(Trouble.CREDENTIALS, _TEMPORARY_HINT),
+    "Forbidden": _PERMISSION,
+    "NoPermission": _PERMISSION,
+    "MissingParameter": _PARAMETER,
+    "InvalidParameter": _PARAMETER,
+    "InvalidTimeStamp.Format": _PARAMETER,
+    "InvalidApi.NotFound": _ENDPOINT,
+    "InvalidProduct.NotFound": _ENDPOINT,
+    "InvalidAction.NotFound": _ENDPOINT,
+    "InvalidVersion": _ENDPOINT,
+    "InvalidProtocol.NeedSsl": _ENDPOINT,
+    "UnsupportedHTTPMethod": _ENDPOINT,
+    "NoSuchVersion": _ENDPOINT,
+    "NotFound": _UNKNOWN_TASK,
+}
+
+
+def classify(table: Table, code: str, *, more: Table | None = None) -> Row:
+    """The row of a code: the code itself, else its longest dotted prefix (``A.B.C``, ``A.B``, ``A``), else a doubt.
+
+    ``more`` holds the rows of one API, which win over the table of its style. ``LimitExceeded`` (a quota) and
+    ``RequestLimitExceeded`` (a rate) are different words: only whole words are compared.
+    """
+    rows = {**table, **(more or {})}
+    parts = code.split(".")
+    for length in range(len(parts), 0, -1):
+        row = rows.get(".".join(parts[:length]))
+        if row is not None:
+            return row
+    if parts[-1] == "NotFound" or parts[0].endswith("NotFound"):
+        return rows.get("NotFound", _DOUBT)
+    return _DOUBT
+
+
+def refusal(
+    table: Table,
+    *,
+    code: str,
+    message: str | None,
+    more: Table | None = None,
+    retry_after: float | None = None,
+    request_id: str | None = None,
+) -> Refusal:
+    row = classify(table, code, more=more)
+    return Refusal(
+        trouble=row.trouble,
+        problem=Problem(code=code, message=message or code, hint=row.hint),
+        retry_after=retry_after,
+        request_id=request_id,
+    )

@@ -1,0 +1,107 @@
+"""Finds tasks that nobody watches although somebody should, and starts their watch again.
+
+An execution may die of anything: an operator stops it, the emulator is killed, a queue message is lost, a history
+grows too long. The record knows better: a task that is ``open`` and has no living execution gets a new one.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from taskhook import aws, watch
+from taskhook.config import Settings
+from taskhook.errors import StoreConflict
+from taskhook.queues import Queues
+from taskhook.states import State
+from taskhook.store import Store, Watch
+from taskhook.task import DeliveryState, Problem, Task
+
+if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions import SFNClient
+
+logger = logging.getLogger(__name__)
+
+GRACE_SECONDS = 300.0
+"""A watch younger than this may still be on the queue, or missing from the list of running executions."""
+RESTARTS = 5
+"""Watches of one task that may die in a row, without one look or one delivery between them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconciler:
+    settings: Settings
+    store: Store
+    queues: Queues
+    clock: Callable[[], float]
+    client: "SFNClient | None" = None
+
+    def sweep(self, *, grace: float = GRACE_SECONDS) -> int:
+        """Restart every open task without a living execution; answers how many."""
+        now = self.clock()
+        candidates = [one for one in self.store.open_watches() if now - one.since >= grace]
+        if not candidates:
+            return 0
+        alive = self._running()
+        return sum(self.revive(one) for one in candidates if one.execution not in alive)
+
+    def revive(self, dead: Watch) -> bool:
+        """Give a task whose watch died a new one, or up. False where there is nothing to do."""
+        task = self.store.get(dead.id)
+        if task is None or not task.open or task.watch != dead.number:
+            return False
+        try:
+            self._restart(task)
+        except StoreConflict:
+            return False
+        return True
+
+    def lose(self, id: str, number: int, error: str) -> dict[str, Any]:  # noqa: A002
+        """End a watch that keeps breaking: the task is lost, and whoever waits for it is told so.
+
+        Returns the state machine's next payload.
+        """
+        task = self.store.get(id)
+        if task is None or not task.open or task.watch != number:
+            return {"id": id, "watch": number, "done": True, "wait_until": "1970-01-01T00:00:00.000Z", "notify": []}
+        if not task.state.terminal:
+            task = self.store.save_look(_broken(task, error, self.clock()))
+        return watch.payload(task)
+
+    def _restart(self, task: Task) -> None:
+        if task.restarts < RESTARTS:
+            self._begin(task, restarts=task.restarts + 1)
+        elif not task.state.terminal:
+            # Its own news gets as many watches as the task had.
+            self._begin(self.store.save_look(_broken(task, "WatchDied", self.clock())), restarts=1)
+        else:
+            self._give_up_news(task)
+
+    def _begin(self, task: Task, *, restarts: int) -> None:
+        restarted = self.store.restart(task, now=self.clock(), restarts=restarts)
+        self.queues.start_watch(restarted)
+        logger.warning(
+            "watch restarted", extra={"task": task.id, "watch": restarted.watch, "restarts": restarted.restarts}
+        )
+
+    def _give_up_news(self, task: Task) -> None:
+        for name in task.pending:
+            self.queues.undelivered(task, name, "every execution that should have delivered it died")
+            failed = replace(task.deliveries[name], state=DeliveryState.FAILED, next_attempt_at=None)
+            task = self.store.save_delivery(task, name, failed)
+            logger.error("not told", extra={"task": task.id, "destination": name, "delivery": "failed"})
+
+    def _running(self) -> frozenset[str]:
+        pages = (self.client or aws.stepfunctions()).get_paginator("list_executions").paginate(
+            stateMachineArn=self.settings.state_machine, statusFilter="RUNNING"
+        )
+        return frozenset(one["name"] for page in pages for one in page["executions"])
+
+
+def _broken(task: Task, error: str, now: float) -> Task:
+    problem = Problem(
+        code=error[:100],
+        message="taskhook itself broke while it watched this task",
+        hint="Nothing is known of the task's end. See the log of the poll function, then post the task again.",
+    )
+    return replace(task, state=State.LOST, error=problem, observed_at=now, next_poll_at=None)

@@ -1,0 +1,308 @@
+"""Tasks in DynamoDB: one item per task, one conditional write per step.
+
+The item is the truth. Executions and queue messages are made from it, and made again from it when they are lost.
+``open`` is set while an execution should be alive for the task, and only then, so that the sparse index of that name
+lists exactly the tasks that a reconciler has to look after. It changes twice in a task's life, not at every poll.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from botocore.exceptions import ClientError
+
+from taskhook import aws
+from taskhook.config import Settings
+from taskhook.errors import StoreConflict
+from taskhook.states import WATCHED
+from taskhook.task import Delivery, Task
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+_SERIALIZE = TypeSerializer().serialize
+_DESERIALIZE = TypeDeserializer().deserialize
+
+_AS_JSON = ("metadata", "result")
+"""Kept as text: a caller's or a provider's JSON may hold numbers that DynamoDB has no room for."""
+
+_LOOKED = (
+    "state", "provider_state", "progress", "message", "error", "resources", "result", "request_id", "started_at",
+    "finished_at", "observed_at", "polls", "next_poll_at", "restarts", "troubles", "trouble_since",
+)  # fmt: skip
+"""What a look may change. Deliveries are not among them: a caller may be adding one at the same moment."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """One watch of one task. It has one state machine execution, which is named after it."""
+
+    id: str
+    number: int
+    since: float
+
+    @property
+    def execution(self) -> str:
+        return execution_name(self.id, self.number)
+
+
+def execution_name(id: str, watch: int) -> str:  # noqa: A002
+    """Derived from the task, so that a message delivered twice starts nothing twice."""
+    return f"{id}-{watch}"
+
+
+class Store:
+    """The table of tasks. Every method is one request, but ``open_watches`` (one per page)."""
+
+    def __init__(self, settings: Settings, client: "DynamoDBClient | None" = None) -> None:
+        self._settings = settings
+        self._client = client
+
+    @property
+    def _dynamodb(self) -> "DynamoDBClient":
+        return self._client or aws.dynamodb()
+
+    def get(self, id: str) -> Task | None:  # noqa: A002 - the public name of the thing
+        answer = self._dynamodb.get_item(TableName=self._settings.table, Key=_key(id), ConsistentRead=True)
+        return from_item(answer["Item"]) if "Item" in answer else None
+
+    def create(self, task: Task) -> bool:
+        """Whether the task is new. False where it is known already; nothing is changed then."""
+        try:
+            self._dynamodb.put_item(
+                TableName=self._settings.table,
+                Item=self._item(task),
+                ConditionExpression="attribute_not_exists(id)",
+            )
+        except ClientError as error:
+            if _conflict(error):
+                return False
+            raise
+        return True
+
+    def replace(self, task: Task, *, seen: Task) -> None:
+        """Write a task anew, if it still is as it was ``seen``. Raises StoreConflict where it is not."""
+        self._conditionally(
+            lambda: self._dynamodb.put_item(
+                TableName=self._settings.table,
+                Item=self._item(task),
+                ConditionExpression="#watch = :watch AND #state = :state AND #polls = :polls",
+                ExpressionAttributeNames={"#watch": "watch", "#state": "state", "#polls": "polls"},
+                ExpressionAttributeValues=_values(
+                    {":watch": seen.watch, ":state": seen.state.value, ":polls": seen.polls}
+                ),
+            )
+        )
+
+    def save_look(self, task: Task) -> Task:
+        """Write what a look changed, and answer the task as it now stands (a destination may have been added).
+
+        Raises StoreConflict where the task is no longer watched by this watch: stopped, superseded or ended.
+        """
+        data = task.to_dict()
+        present = {name: data[name] for name in _LOOKED if name in data}
+        absent = [name for name in _LOOKED if name not in data]
+        if not task.open:
+            absent.append("open")
+        answer = self._update(
+            task.id,
+            assign=_as_json(present),
+            remove=absent,
+            condition="#watch = :watch AND #was IN (:queued, :running)",
+            names={"#watch": "watch", "#was": "state"},
+            values={":watch": task.watch, ":queued": "queued", ":running": "running"},
+        )
+        return from_item(answer)
+
+    def add_deliveries(self, task: Task, names: Mapping[str, str | None]) -> Task:
+        """Add destinations (with their sealed text, if they are the task's own) to a task that is being watched."""
+        assign = {f"deliveries.{name}": {"state": "pending", "attempts": 0} for name in names}
+        sealed = {f"sealed.{name}": text for name, text in names.items() if text is not None}
+        answer = self._update(
+            task.id,
+            assign={**assign, **sealed},
+            condition="#watch = :watch AND #was IN (:queued, :running)",
+            names={"#watch": "watch", "#was": "state"},
+            values={":watch": task.watch, ":queued": "queued", ":running": "running"},
+        )
+        return from_item(answer)
+
+    def save_delivery(self, task: Task, name: str, delivery: Delivery) -> Task:
+        """Write one delivery's progress; the last one to end takes the task off the index of open ones."""
+        after = task.with_delivery(name, delivery)
+        answer = self._update(
+            task.id,
+            assign={f"deliveries.{name}": delivery.to_dict(), "restarts": 0},
+            remove=() if after.open else ("open",),
+            condition="#watch = :watch",
+            names={"#watch": "watch"},
+            values={":watch": task.watch},
+        )
+        saved = from_item(answer)
+        if after.open and not saved.open:
+            # Two deliveries ended at the same moment, and each still saw the other pending.
+            self._close(saved)
+        return saved
+
+    def stop(self, task: Task) -> Task:
+        """End a watch. Raises StoreConflict where the task has ended meanwhile."""
+        answer = self._update(
+            task.id,
+            assign={"state": "stopped"},
+            remove=("open", "next_poll_at"),
+            condition="#was IN (:queued, :running)",
+            names={"#was": "state"},
+            values={":queued": "queued", ":running": "running"},
+        )
+        return from_item(answer)
+
+    def restart(self, task: Task, *, now: float, restarts: int) -> Task:
+        """Begin a new watch of a task whose execution has died. Raises StoreConflict if somebody else did."""
+        answer = self._update(
+            task.id,
+            assign={"watch": task.watch + 1, "watch_since": now, "restarts": restarts},
+            condition="#was = :watch AND attribute_exists(#open)",
+            names={"#was": "watch", "#open": "open"},
+            values={":watch": task.watch},
+        )
+        return from_item(answer)
+
+    def open_watches(self) -> "Iterator[Watch]":
+        """Every open task's watch, as far as the index holds it: the index lags behind the table by a moment."""
+        pages = self._dynamodb.get_paginator("query").paginate(
+            TableName=self._settings.table,
+            IndexName=self._settings.open_index,
+            KeyConditionExpression="#open = :yes",
+            ExpressionAttributeNames={"#open": "open"},
+            ExpressionAttributeValues={":yes": {"S": "yes"}},
+        )
+        for page in pages:
+            for item in page["Items"]:
+                data = {name: _plain(_DESERIALIZE(value)) for name, value in item.items()}
+                yield Watch(id=data["id"], number=data["watch"], since=float(data["watch_since"]))
+
+    def _close(self, task: Task) -> None:
+        names = {"#watch": "watch", **{f"#d{i}": name for i, name in enumerate(task.deliveries)}, "#state": "state"}
+        settled = " AND ".join(f"deliveries.#d{i}.#state <> :pending" for i in range(len(task.deliveries)))
+        try:
+            self._update(
+                task.id,
+                assign={},
+                remove=("open",),
+                condition=f"#watch = :watch AND {settled}",
+                names=names,
+                values={":watch": task.watch, ":pending": "pending"},
+            )
+        except StoreConflict:
+            return  # a destination was added meanwhile, so the task is open for a reason
+
+    def _update(
+        self,
+        id: str,  # noqa: A002
+        *,
+        assign: Mapping[str, Any],
+        condition: str,
+        names: dict[str, str],
+        values: dict[str, Any],
+        remove: Any = (),
+    ) -> dict[str, Any]:
+        """One UpdateItem from a mapping of paths (``deliveries.ops``: a map and one of its keys) to values."""
+        sets, removes = [], []
+        for number, (path, value) in enumerate(assign.items()):
+            sets.append(f"{_path(path, f'a{number}', names)} = :a{number}")
+            values = {**values, f":a{number}": value}
+        for number, path in enumerate(remove):
+            removes.append(_path(path, f"r{number}", names))
+        expression = ("SET " + ", ".join(sets) if sets else "") + (" REMOVE " + ", ".join(removes) if removes else "")
+        answer: Any = self._conditionally(
+            lambda: self._dynamodb.update_item(
+                TableName=self._settings.table,
+                Key=_key(id),
+                UpdateExpression=expression.strip(),
+                ConditionExpression=condition,
+                ExpressionAttributeNames=names,
+                ExpressionAttributeValues=_values(values),
+                ReturnValues="ALL_NEW",
+            )
+        )
+        attributes: dict[str, Any] = answer["Attributes"]
+        return attributes
+
+    def _conditionally(self, write: Any) -> Any:
+        try:
+            return write()
+        except ClientError as error:
+            if _conflict(error):
+                raise StoreConflict("the task has changed meanwhile") from None
+            raise
+
+    def _item(self, task: Task) -> dict[str, Any]:
+        data = {"deliveries": {}, "sealed": {}, **_as_json(task.to_dict())}
+        data["expires_at"] = int(task.deadline + self._settings.retention)
+        if task.open:
+            data["open"] = "yes"
+        return {name: _SERIALIZE(_exact(value)) for name, value in data.items()}
+
+
+def from_item(item: Mapping[str, Any]) -> Task:
+    data = {name: _plain(_DESERIALIZE(value)) for name, value in item.items()}
+    for name in _AS_JSON:
+        if name in data:
+            data[name] = json.loads(data[name])
+    for name in ("open", "expires_at"):
+        data.pop(name, None)
+    return Task.from_dict(data)
+
+
+def reopened(task: Task, **changes: Any) -> Task:
+    """The task for a new watch: a higher number, so that whatever still runs for the old one ends without a word."""
+    return replace(task, watch=task.watch + 1, restarts=0, **changes)
+
+
+def watched(task: Task) -> bool:
+    return task.state in WATCHED
+
+
+def _as_json(data: dict[str, Any]) -> dict[str, Any]:
+    return {name: json.dumps(value) if name in _AS_JSON else value for name, value in data.items()}
+
+
+def _path(path: str, label: str, names: dict[str, str]) -> str:
+    head, _, tail = path.partition(".")
+    names[f"#{label}"] = head
+    if not tail:
+        return f"#{label}"
+    names[f"#{label}t"] = tail
+    return f"#{label}.#{label}t"
+
+
+def _key(id: str) -> dict[str, Any]:  # noqa: A002
+    return {"id": {"S": id}}
+
+
+def _values(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _SERIALIZE(_exact(value)) for name, value in values.items()}
+
+
+def _exact(value: Any) -> Any:
+    """Floats as decimals, which is how DynamoDB keeps numbers."""
+    if isinstance(value, float):
+        return Decimal(repr(value))
+    if isinstance(value, Mapping):
+        return {key: _exact(item) for key, item in value.items()}
+    return [_exact(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list) else value
+
+
+def _conflict(error: ClientError) -> bool:
+    return error.response["Error"]["Code"] == "ConditionalCheckFailedException"

@@ -1,0 +1,132 @@
+"""Accepts a task: stores it, puts it on the queue, and does the right thing when it is known already."""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from taskhook.api.body import Wish
+from taskhook.errors import StoreConflict
+from taskhook.queues import Queues
+from taskhook.secret import Seal
+from taskhook.states import ABANDONED, WATCHED, State
+from taskhook.store import Store, reopened
+from taskhook.task import Delivery, Task, task_key
+
+logger = logging.getLogger(__name__)
+
+_TRIES = 5
+"""Rounds of reading and deciding again when a poll changes the task at the same moment."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """What accepting a task needs of the outside."""
+
+    store: Store
+    queues: Queues
+    seal: Seal
+    clock: Callable[[], float]
+
+
+def submit(desk: Desk, wish: Wish) -> tuple[Task, bool]:
+    """The task, and whether it is new.
+
+    A known task is left alone, except that new destinations are added while it is watched, are told at once when it
+    has ended, and that a task which timed out, was lost or was stopped is watched again.
+    """
+    task = _new(desk, wish)
+    if desk.store.create(task):
+        _start(desk, task)
+        return task, True
+    for _ in range(_TRIES):
+        known = desk.store.get(task.id)
+        if known is None:
+            return submit(desk, wish)
+        try:
+            return _again(desk, known, task), False
+        except StoreConflict:
+            continue
+    raise StoreConflict("the task keeps changing")
+
+
+def stop(desk: Desk, task: Task) -> Task:
+    """Stop watching. Raises StoreConflict where the task has ended already."""
+    stopped = desk.store.stop(task)
+    logger.info("stopped", extra={"task": task.id})
+    return stopped
+
+
+def _new(desk: Desk, wish: Wish) -> Task:
+    now = round(desk.clock(), 3)
+    id = task_key(  # noqa: A001
+        account=wish.account, provider=wish.provider.name, region=wish.region, task_id=wish.task_id
+    )
+    return Task(
+        id=id,
+        provider=wish.provider.name,
+        account=wish.account,
+        region=wish.region,
+        task_id=wish.task_id,
+        title=wish.title,
+        metadata=wish.metadata,
+        submitted_at=now,
+        deadline=now + wish.timeout,
+        next_poll_at=now,
+        deliveries={name: Delivery() for name in wish.notify},
+        sealed=_sealed(desk, id, wish.notify),
+        watch_since=now,
+    )
+
+
+def _sealed(desk: Desk, id: str, notify: Mapping[str, Mapping[str, Any] | None]) -> dict[str, str]:  # noqa: A002
+    return {label: desk.seal.close(id, record) for label, record in notify.items() if record is not None}
+
+
+def _again(desk: Desk, known: Task, wished: Task) -> Task:
+    """What a second post of the same task does."""
+    added = {name: wished.sealed.get(name) for name in wished.deliveries if name not in known.deliveries}
+    if known.state in ABANDONED:
+        return _restarted(desk, known, wished)
+    if not added:
+        return known
+    if known.state in WATCHED:
+        return desk.store.add_deliveries(known, added)
+    told = reopened(
+        known,
+        watch_since=wished.submitted_at,
+        deliveries={**known.deliveries, **{name: Delivery() for name in added}},
+        sealed={**known.sealed, **wished.sealed},
+    )
+    desk.store.replace(told, seen=known)
+    _start(desk, told)
+    return told
+
+
+def _restarted(desk: Desk, known: Task, wished: Task) -> Task:
+    """A new watch with the new post's deadline, title and metadata; everybody who was to be told is told again."""
+    everybody = {**known.deliveries, **wished.deliveries}
+    fresh = replace(
+        wished,
+        title=wished.title or known.title,
+        metadata=wished.metadata or known.metadata,
+        watch=known.watch + 1,
+        polls=known.polls,
+        started_at=known.started_at,
+        state=State.QUEUED,
+        deliveries={name: Delivery(log=one.log) for name, one in everybody.items()},
+        sealed={**known.sealed, **wished.sealed},
+    )
+    desk.store.replace(fresh, seen=known)
+    _start(desk, fresh)
+    return fresh
+
+
+def _start(desk: Desk, task: Task) -> None:
+    """Queue the watch. The task is safe already: where this fails, the reconciler starts it within minutes."""
+    try:
+        desk.queues.start_watch(task)
+    except Exception:
+        logger.exception("not queued; the reconciler will start it", extra={"task": task.id})
+    else:
+        logger.info("accepted", extra={"task": task.id, "provider": task.provider, "watch": task.watch})

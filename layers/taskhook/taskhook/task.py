@@ -1,0 +1,232 @@
+"""A task, everything that taskhook knows of it, and how it looks to the outside."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from enum import StrEnum
+from typing import Any, Self
+
+from taskhook.states import State
+from taskhook.times import rfc3339
+
+
+class DeliveryState(StrEnum):
+    PENDING = "pending"
+    """There is no news yet, or it has not been taken yet."""
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    """Given up; the news waits on the queue of undelivered news."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resource:
+    """One thing that a task works on, such as a machine, with how it fared."""
+
+    id: str
+    state: State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """Why a task ended badly or cannot be looked at. ``hint`` says what to do about it."""
+
+    code: str
+    message: str
+    hint: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One try to deliver one piece of news. ``status`` is None where no HTTP answer came."""
+
+    at: float
+    verdict: str
+    status: int | None
+    seconds: float
+    detail: str
+    event: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """What one destination has been told so far. ``attempts`` counts all of them; ``log`` keeps the latest."""
+
+    state: DeliveryState = DeliveryState.PENDING
+    attempts: int = 0
+    next_attempt_at: float | None = None
+    log: tuple[Attempt, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        return _sparse({**asdict(self), "log": [asdict(one) for one in self.log]})
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        return cls(
+            state=DeliveryState(data["state"]),
+            attempts=data["attempts"],
+            next_attempt_at=data.get("next_attempt_at"),
+            log=tuple(Attempt(**{"status": None, **attempt}) for attempt in data.get("log", ())),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One watched task. Times are seconds since the epoch.
+
+    ``watch`` numbers the watches of this task, from 1: a state machine execution that carries an older number has been
+    superseded and ends without a word. ``sealed`` holds this task's own destinations, encrypted, by their label.
+    """
+
+    id: str
+    provider: str
+    account: str
+    region: str | None
+    task_id: str
+    submitted_at: float
+    deadline: float
+    title: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    state: State = State.QUEUED
+    provider_state: str | None = None
+    progress: float | None = None
+    message: str | None = None
+    error: Problem | None = None
+    resources: tuple[Resource, ...] = ()
+    result: Any = None
+    request_id: str | None = None
+    started_at: float | None = None
+    finished_at: float | None = None
+    observed_at: float | None = None
+    polls: int = 0
+    next_poll_at: float | None = None
+    deliveries: Mapping[str, Delivery] = field(default_factory=dict)
+    sealed: Mapping[str, str] = field(default_factory=dict)
+    watch: int = 1
+    watch_since: float = 0.0
+    restarts: int = 0
+    troubles: int = 0
+    trouble_since: float | None = None
+
+    @property
+    def pending(self) -> list[str]:
+        """The destinations that still have to hear the news."""
+        return [name for name, one in self.deliveries.items() if one.state is DeliveryState.PENDING]
+
+    @property
+    def open(self) -> bool:
+        """Whether an execution should be alive for this task: it is watched, or somebody has not been told."""
+        if self.state is State.STOPPED:
+            return False
+        return not self.state.terminal or bool(self.pending)
+
+    @property
+    def news_id(self) -> str:
+        """The same for every attempt and every destination of one piece of news, and for no other."""
+        return "msg_" + digest(self.id, self.state.value, f"{self.observed_at or 0:.3f}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-like, without the members that say nothing. The inverse of ``from_dict``."""
+        data = asdict(self)
+        data["resources"] = [asdict(one) for one in self.resources]
+        data["deliveries"] = {name: one.to_dict() for name, one in self.deliveries.items()}
+        return _sparse(data)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        known = dict(data)
+        known["state"] = State(known["state"])
+        known["error"] = Problem(**known["error"]) if known.get("error") else None
+        known["resources"] = tuple(
+            Resource(id=one["id"], state=State(one["state"])) for one in known.get("resources", ())
+        )
+        known["deliveries"] = {name: Delivery.from_dict(one) for name, one in known.get("deliveries", {}).items()}
+        known.setdefault("region", None)
+        return cls(**known)
+
+    def view(self) -> dict[str, Any]:
+        """The task as the HTTP API shows it."""
+        return {
+            **self.news(),
+            "deliveries": [delivery_view(name, one) for name, one in sorted(self.deliveries.items())],
+        }
+
+    def news(self) -> dict[str, Any]:
+        """The task as receivers get it: the same, without the deliveries."""
+        return {
+            "id": self.id,
+            "provider": self.provider,
+            "account": self.account,
+            "region": self.region,
+            "task_id": self.task_id,
+            "title": self.title,
+            "metadata": dict(self.metadata),
+            "state": self.state.value,
+            "provider_state": self.provider_state,
+            "progress": self.progress,
+            "message": self.message,
+            "error": asdict(self.error) if self.error else None,
+            "resources": [{"id": one.id, "state": one.state.value} for one in self.resources],
+            "result": self.result,
+            "submitted_at": rfc3339(self.submitted_at),
+            "started_at": rfc3339(self.started_at),
+            "finished_at": rfc3339(self.finished_at),
+            "observed_at": rfc3339(self.observed_at),
+            "polls": self.polls,
+            "next_poll_at": rfc3339(self.next_poll_at),
+            "deadline": rfc3339(self.deadline),
+        }
+
+    def with_delivery(self, name: str, delivery: Delivery) -> "Task":
+        return replace(self, deliveries={**self.deliveries, name: delivery})
+
+
+def delivery_view(name: str, delivery: Delivery) -> dict[str, Any]:
+    """The summary of a delivery, as it stands in a task."""
+    return {
+        "destination": name,
+        "state": delivery.state.value,
+        "attempts": delivery.attempts,
+        "next_attempt_at": rfc3339(delivery.next_attempt_at),
+    }
+
+
+def attempt_view(attempt: Attempt) -> dict[str, Any]:
+    """One attempt, as the list of deliveries shows it."""
+    return {
+        "at": rfc3339(attempt.at),
+        "event": attempt.event,
+        "verdict": attempt.verdict,
+        "status": attempt.status,
+        "seconds": attempt.seconds,
+        "detail": attempt.detail,
+    }
+
+
+def task_key(*, account: str, provider: str, region: str | None, task_id: str) -> str:
+    """The id of a task, derived from what names it, so that posting it again finds it."""
+    return digest(account, provider, region or "", task_id)
+
+
+def digest(*parts: str) -> str:
+    """26 lower-case letters and digits (130 bits), fit for URLs and for the names of executions."""
+    raw = hashlib.sha256(json.dumps(parts).encode()).digest()
+    return base64.b32encode(raw).decode().lower()[:26]
+
+
+def is_task_key(text: str) -> bool:
+    """Whether a text can be the id of a task at all."""
+    return len(text) == 26 and set(text) <= _KEY_ALPHABET
+
+
+_KEY_ALPHABET = frozenset("abcdefghijklmnopqrstuvwxyz234567")
+
+
+def _sparse(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what says nothing; an empty ``result`` is an answer and stays."""
+    return {
+        key: value
+        for key, value in data.items()
+        if value is not None and (key == "result" or value not in ({}, [], ()))
+    }

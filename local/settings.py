@@ -1,0 +1,183 @@
+"""What `make run` can be told: three environment variables and one file with accounts and destinations."""
+
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+STACK_NAME = "taskhook"
+REGION = "us-east-1"
+DEFAULT_PORT = 4566
+
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_ACCOUNT_SECRETS = {"tencent": ("secret_id", "secret_key"), "alibaba": ("access_key_id", "access_key_secret")}
+_SITES = ("cn", "intl")
+
+type Config = Mapping[str, Mapping[str, Mapping[str, Any]]]
+
+
+class RunError(Exception):
+    """Something the person at the terminal can act on; the message is all they see."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    home: Path
+    port: int = DEFAULT_PORT
+    """0 takes any free port."""
+    config: Path | None = None
+    workers_per_function: int = 3
+
+    @property
+    def config_path(self) -> Path:
+        return self.config or self.home / "config.toml"
+
+    @property
+    def endpoint_path(self) -> Path:
+        return self.home / "endpoint.json"
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
+        config = environ.get("TASKHOOK_CONFIG")
+        return cls(
+            home=_absolute(environ.get("TASKHOOK_HOME") or ".local"),
+            port=_number(environ, "TASKHOOK_PORT", DEFAULT_PORT, 0, 65535),
+            config=_absolute(config) if config else None,
+            workers_per_function=_number(environ, "TASKHOOK_WORKERS_PER_FUNCTION", 3, 1, 64),
+        )
+
+
+def _absolute(path: str) -> Path:
+    return Path(path).expanduser().resolve()
+
+
+def _number(environ: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
+    value = environ.get(name) or str(default)
+    if not value.isdecimal() or not low <= int(value) <= high:
+        raise RunError(f"{name} must be a number from {low} to {high}, not {value!r}.")
+    return int(value)
+
+
+def read_config(path: Path) -> Config:
+    """The file's accounts and destinations; a commented example is written where there is no file yet.
+
+    Raises RunError that names the file, the table and the key of everything that is wrong."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)  # it will hold secrets
+        path.write_text(EXAMPLE, encoding="utf-8")
+    try:
+        parsed = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RunError(f"{path}: this is not valid TOML: {error}") from error
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read: {error.strerror}") from error
+    faults = list(config_faults(parsed))
+    if faults:
+        raise RunError("\n".join(f"{path}: {fault}" for fault in faults))
+    return {kind: parsed.get(kind, {}) for kind in ("accounts", "destinations")}
+
+
+def config_faults(parsed: Mapping[str, Any]) -> Iterator[str]:
+    """Each fault as "[table] key: what is wrong". Unknown keys of a destination are its type's business."""
+    for kind in parsed.keys() - {"accounts", "destinations"}:
+        yield f"[{kind}]: only [accounts.<name>] and [destinations.<name>] are known here"
+    for kind, check in (("accounts", _account_faults), ("destinations", _destination_faults)):
+        tables = parsed.get(kind, {})
+        if not isinstance(tables, Mapping):
+            yield f"{kind}: must be tables, as in [{kind}.<name>]"
+            continue
+        for name, table in tables.items():
+            where = f"[{kind}.{name}]"
+            if not _NAME.fullmatch(name):
+                yield f"{where}: a name is 1 to 64 letters, digits, '-' or '_'"
+            if not isinstance(table, Mapping):
+                yield f"{where}: must be a table, not {table!r}"
+                continue
+            yield from (f"{where} {fault}" for fault in check(table))
+            yield from (f"{where} {fault}" for fault in _json_faults(table))
+
+
+def _account_faults(table: Mapping[str, Any]) -> Iterator[str]:
+    cloud = table.get("cloud")
+    if cloud not in _ACCOUNT_SECRETS:
+        yield f"cloud: must be one of {', '.join(_ACCOUNT_SECRETS)}"
+        return
+    yield from (f"{key}: is missing" for key in _ACCOUNT_SECRETS[cloud] if not table.get(key))
+    yield from (f"{key}: must be text" for key, value in table.items() if key != "endpoints" and not _is_text(value))
+    if table.get("site", "cn") not in _SITES:
+        yield f"site: must be one of {', '.join(_SITES)}"
+    endpoints = table.get("endpoints", {})
+    if not isinstance(endpoints, Mapping):
+        yield "endpoints: must be a table of service = base URL"
+    elif not all(_is_text(url) and url.startswith(("https://", "http://")) for url in endpoints.values()):
+        yield "endpoints: every value must be a URL that begins with https:// or http://"
+
+
+def _destination_faults(table: Mapping[str, Any]) -> Iterator[str]:
+    if not _is_text(table.get("type")) or not table["type"]:
+        yield "type: is missing"
+
+
+def _json_faults(value: object, key: str = "") -> Iterator[str]:
+    """TOML has dates; the SSM values are JSON, which has none."""
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from _json_faults(item, f"{key}.{name}".lstrip("."))
+    elif isinstance(value, list):
+        for item in value:
+            yield from _json_faults(item, key)
+    elif not isinstance(value, str | int | float | bool):
+        yield f"{key}: a date or time must be written as text, in quotes"
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+EXAMPLE = """\
+# taskhook on this machine: the accounts it may ask, and the people it tells.
+# Read when `make run` starts. This file holds secrets: keep it to yourself (it is created with mode 0600).
+#
+# Remove the leading "# " of what you need. A name is up to 64 letters, digits, "-" or "_".
+
+
+# --- Accounts: [accounts.<name>] ------------------------------------------------------------------------------------
+# A task without "account" uses the account that is named like its cloud: "tencent" or "alibaba".
+
+# [accounts.tencent]
+# cloud = "tencent"
+# secret_id = "AKID..."             # a CAM user's API key that may only describe: see docs/operations.md
+# secret_key = "..."
+# token = "..."                     # only with temporary credentials
+# site = "cn"                       # "cn" or "intl": which of Tencent's two sites the account belongs to
+# [accounts.tencent.endpoints]      # only for a finance region, a VPC endpoint or a simulator: service = base URL
+# clb = "https://clb.ap-shanghai-fsi.tencentcloudapi.com"
+
+# [accounts.alibaba]
+# cloud = "alibaba"
+# access_key_id = "LTAI..."
+# access_key_secret = "..."
+# security_token = "..."            # only with temporary credentials
+# [accounts.alibaba.endpoints]
+# bdrc = "https://bdrc.cn-hangzhou.aliyuncs.com"
+
+
+# --- Destinations: [destinations.<name>] ----------------------------------------------------------------------------
+# A task without "notify" tells the destination named "default". "type" says what the address is.
+
+# [destinations.default]
+# type = "slack"
+# url = "https://hooks.slack.com/services/..."
+
+# [destinations.ops]
+# type = "webhook"                  # Standard Webhooks: signed with the secret
+# url = "https://example.com/hook"
+# secret = "whsec_..."              # "whsec_" and 24 to 64 random bytes in base64
+# [destinations.ops.headers]        # sent along, for example to pass a gateway
+# X-Team = "ops"
+"""

@@ -1,0 +1,760 @@
+"""The door against real servers on loopback, each a script of what it does to a caller."""
+
+import gzip
+import http.client as http_client
+import json
+import logging
+import os
+import re
+import socket
+import ssl
+import struct
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import urllib3.exceptions
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from taskhook import __version__, http
+from taskhook.addresses import is_private_network, is_public
+from taskhook.errors import (
+    AddressRefused,
+    CertificateRefused,
+    ConfigError,
+    ConnectionFailed,
+    DeadlineExceeded,
+    TaskhookError,
+    TransportError,
+)
+
+SECRET = "s3cret-part-of-the-url"
+NAME = "hook.example.test"
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+type Script = Callable[[socket.socket, threading.Event], None]
+
+
+# --- servers ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Server:
+    """Plays one script for every connection. ``seen`` holds what each caller sent, head first."""
+
+    listener: socket.socket
+    script: Script
+    context: ssl.SSLContext | None = None
+    reads: bool = True
+    seen: list[bytes] = field(default_factory=list)
+    stopped: threading.Event = field(default_factory=threading.Event)
+    threads: list[threading.Thread] = field(default_factory=list)
+
+    @property
+    def port(self) -> int:
+        return int(self.listener.getsockname()[1])
+
+    def url(self, path: str = "/", host: str = "127.0.0.1") -> str:
+        return f"{'https' if self.context else 'http'}://{host}:{self.port}{path}"
+
+    def accept(self) -> None:
+        with suppress(OSError):
+            while not self.stopped.is_set():
+                connection, _ = self.listener.accept()
+                self.start(self.play, connection)
+
+    def start(self, target: Callable[..., None], *args: object) -> None:
+        thread = threading.Thread(target=target, args=args, daemon=True)
+        self.threads.append(thread)
+        thread.start()
+
+    def play(self, connection: socket.socket) -> None:
+        with suppress(OSError), connection:
+            wrapped = self.context.wrap_socket(connection, server_side=True) if self.context else connection
+            with wrapped:
+                self.seen.append(read_request(wrapped) if self.reads else b"")
+                self.script(wrapped, self.stopped)
+
+    def stop(self) -> None:
+        self.stopped.set()
+        with suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        for thread in self.threads:
+            thread.join(2)
+
+
+def read_request(connection: socket.socket) -> bytes:
+    data = b""
+    while not complete(data):
+        data += (more := connection.recv(65536))
+        if not more:
+            break
+    return data
+
+
+def complete(data: bytes) -> bool:
+    head, end, body = data.partition(b"\r\n\r\n")
+    length = re.search(rb"(?i)content-length: (\d+)", head)
+    return bool(end) and len(body) >= (int(length[1]) if length else 0)
+
+
+type Serve = Callable[..., Server]
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Starts a server for a script, or for the bytes that it answers."""
+    servers: list[Server] = []
+
+    def start(script: Script | bytes, host: str = "127.0.0.1", **options: Any) -> Server:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listener = socket.create_server((host, 0), family=family)
+        server = Server(listener, answering(script) if isinstance(script, bytes) else script, **options)
+        servers.append(server)
+        server.start(server.accept)
+        return server
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+def answering(data: bytes) -> Script:
+    def script(connection: socket.socket, stopped: threading.Event) -> None:
+        connection.sendall(data)
+
+    return script
+
+
+def dripping(start: bytes, drop: bytes) -> Script:
+    """One byte and then another, fast enough for any timeout between two of them."""
+
+    def script(connection: socket.socket, stopped: threading.Event) -> None:
+        connection.sendall(start)
+        while not stopped.wait(0.05):
+            connection.sendall(drop)
+
+    return script
+
+
+def silent(connection: socket.socket, stopped: threading.Event) -> None:
+    stopped.wait()
+
+
+def endless(connection: socket.socket, stopped: threading.Event) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+    while not stopped.is_set():
+        connection.sendall(b"x" * 65536)
+
+
+def resetting(after: bytes) -> Script:
+    def script(connection: socket.socket, stopped: threading.Event) -> None:
+        connection.sendall(after)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    return script
+
+
+def get(url: str, **options: Any) -> http.Answer:
+    return http.send(requests.Request("GET", url), **({"seconds": 5.0} | options))
+
+
+@pytest.fixture
+def resolver(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
+    """Replaces name resolution by a list of addresses, and returns the names that were asked for."""
+    real = socket.getaddrinfo
+
+    def install(*addresses: str) -> list[str]:
+        asked: list[str] = []
+
+        def look_up(host: str, port: int, *args: Any, **options: Any) -> list[Any]:
+            asked.append(host)
+            return [entry for address in addresses for entry in real(address, port, *args, **options)]
+
+        monkeypatch.setattr(socket, "getaddrinfo", look_up)
+        return asked
+
+    return install
+
+
+# --- the exchange ----------------------------------------------------------------------------------------------------
+
+
+def test_the_answer_has_status_headers_body_and_time(serve: Serve) -> None:
+    server = serve("HTTP/1.1 418 Teapot\r\nX-Kind: Kanne\r\nContent-Length: 7\r\n\r\n任务!".encode())
+    answer = get(server.url("/a?b=c"))
+    assert (answer.status, answer.text, answer.truncated) == (418, "任务!", False)
+    assert answer.headers["x-kind"] == answer.headers["X-KIND"] == "Kanne"
+    assert 0 < answer.elapsed < 2
+    assert server.seen[0].startswith(b"GET /a?b=c HTTP/1.1\r\n")
+
+
+def test_text_is_lenient() -> None:
+    answer = http.Answer(status=200, headers={}, body=b"a\xff\xe4\xbb\xbb", truncated=False, elapsed=0.0)
+    assert answer.text == "a\ufffd任"
+
+
+def test_what_every_request_carries(serve: Serve) -> None:
+    server = serve(OK)
+    get(server.url())
+    sent = server.seen[0].lower()
+    assert f"user-agent: taskhook/{__version__}\r\n".encode() in sent
+    assert b"connection: close\r\n" in sent
+    assert b"accept-encoding: identity\r\n" in sent
+    assert f"host: 127.0.0.1:{server.port}\r\n".encode() in sent
+
+
+def test_a_caller_may_name_itself_but_not_keep_the_connection(serve: Serve) -> None:
+    server = serve(OK)
+    request = requests.Request(
+        "GET",
+        server.url(),
+        headers={"user-agent": "me", "connection": "keep-alive", "ACCEPT-ENCODING": "gzip", "X-A": "b"},
+    )
+    http.send(request, seconds=5)
+    sent = server.seen[0].lower()
+    assert b"user-agent: me\r\n" in sent
+    assert b"x-a: b\r\n" in sent
+    assert b"connection: close\r\n" in sent
+    assert b"keep-alive" not in sent
+    assert b"gzip" not in sent
+    assert request.headers == {"user-agent": "me", "connection": "keep-alive", "ACCEPT-ENCODING": "gzip", "X-A": "b"}
+
+
+def test_bodies_and_auth_are_those_of_requests(serve: Serve) -> None:
+    server = serve(OK)
+    http.send(requests.Request("POST", server.url(), json={"n": 1}, auth=("u", "p")), seconds=5)
+    head, body = server.seen[0].split(b"\r\n\r\n")
+    assert json.loads(body) == {"n": 1}
+    assert b"Authorization: Basic dTpw" in head
+    assert b"Content-Length: 8" in head
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_an_answer(serve: Serve, status: int) -> None:
+    server = serve(b"HTTP/1.1 %d Go\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 4\r\n\r\ngone" % status)
+    answer = get(server.url())
+    assert (answer.status, answer.body, len(server.seen)) == (status, b"gone", 1)
+
+
+def test_the_body_of_a_redirect_is_capped_too(serve: Serve) -> None:
+    bomb = gzip.compress(bytes(10_000_000))
+    server = serve(b"HTTP/1.1 302 Go\r\nLocation: /\r\nContent-Encoding: gzip\r\n\r\n" + bomb)
+    answer = get(server.url(), max_bytes=10)
+    assert (answer.status, answer.body, answer.truncated) == (302, bytes(10), True)
+
+
+def test_proxies_and_netrc_of_the_environment_are_not_used(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login me password secret")
+    monkeypatch.setenv("NETRC", str(netrc))
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    server = serve(OK)
+    assert get(server.url()).status == 200
+    assert b"uthorization" not in server.seen[0]
+
+
+def test_no_connection_is_used_twice(serve: Serve) -> None:
+    def twice(connection: socket.socket, stopped: threading.Event) -> None:
+        connection.sendall(OK)
+        stopped.wait(0.2)
+
+    server = serve(twice)
+    get(server.url())
+    get(server.url())
+    assert len(server.seen) == 2
+
+
+def test_ipv6_is_called_like_anything_else(serve: Serve) -> None:
+    try:
+        server = serve(OK, host="::1")
+    except OSError:
+        pytest.skip("no IPv6 loopback here")
+    assert get(server.url(host="[::1]"), allow=is_private_network).status == 200
+    assert f"Host: [::1]:{server.port}\r\n".encode() in server.seen[0]
+
+
+# --- the deadline ----------------------------------------------------------------------------------------------------
+
+SLOW: dict[str, Script] = {
+    "never answers": silent,
+    "drips its status line": dripping(b"HTTP/1.1 200 O", b"K"),
+    "drips a header": dripping(b"HTTP/1.1 200 OK\r\nX-Slow: ", b"x"),
+    "drips headers": dripping(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n"),
+    "drips continue": dripping(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "drips its body": dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n", b"x"),
+    "drips a body of no length": dripping(b"HTTP/1.1 200 OK\r\n\r\n", b"x"),
+    "drips chunks": dripping(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+    "drips a chunk's size": dripping(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"0"),
+    "drips gzip": dripping(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + gzip.compress(b"x"), b"\0"),
+}
+
+
+def assert_in_time(call: Callable[[], object], seconds: float = 0.25) -> DeadlineExceeded:
+    started = time.monotonic()
+    with pytest.raises(DeadlineExceeded) as caught:
+        call()
+    assert seconds - 0.01 <= time.monotonic() - started < seconds + 1
+    return caught.value
+
+
+@pytest.mark.parametrize("script", SLOW.values(), ids=SLOW)
+def test_the_deadline_holds_against_a_server_that(serve: Serve, script: Script) -> None:
+    server = serve(script)
+    error = assert_in_time(lambda: get(server.url(), seconds=0.25))
+    assert error.host == f"127.0.0.1:{server.port}"
+
+
+def test_the_deadline_covers_name_resolution(monkeypatch: pytest.MonkeyPatch) -> None:
+    hang = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *a, **k: hang.wait(5) and [])
+    assert_in_time(lambda: get("http://slow.example.test/", seconds=0.25))
+    hang.set()
+
+
+def test_the_deadline_covers_the_handshake(serve: Serve) -> None:
+    hanging = serve(silent, reads=False)
+    assert_in_time(lambda: get(hanging.url().replace("http", "https"), seconds=0.25))
+    record = serve(dripping(b"\x16\x03\x03\x40\x00\x02", b"\0"), reads=False)
+    assert_in_time(lambda: get(record.url().replace("http", "https"), seconds=0.25))
+
+
+def test_the_deadline_covers_connecting(resolver: Callable[..., list[str]]) -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
+        port = full.getsockname()[1]
+        waiting = [socket.socket() for _ in range(4)]
+        for sock in waiting:
+            sock.setblocking(False)
+            sock.connect_ex(("127.0.0.1", port))
+        assert_in_time(lambda: get(f"http://127.0.0.1:{port}/", seconds=0.25))
+        for sock in waiting:
+            sock.close()
+
+
+def test_the_deadline_covers_sending(serve: Serve) -> None:
+    server = serve(silent, reads=False)
+    request = requests.Request("POST", server.url(), data=bytes(20_000_000))
+    assert_in_time(lambda: http.send(request, seconds=0.25))
+
+
+def test_a_dead_address_leaves_time_for_the_next(
+    serve: Serve, resolver: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = serve(OK)
+    resolver("127.0.0.2", "127.0.0.1")
+    real = http._dial
+
+    def dial(call: Any, family: Any, address: Any, seconds: float) -> socket.socket:
+        if address[0] == "127.0.0.2":
+            time.sleep(seconds)
+            raise TimeoutError("timed out")
+        return real(call, family, address, seconds)
+
+    monkeypatch.setattr(http, "_dial", dial)
+    answer = get(server.url(host=NAME), seconds=0.6)
+    assert answer.status == 200
+    assert 0.25 < answer.elapsed < 0.6
+
+
+def test_a_refusing_address_is_followed_by_the_next(serve: Serve, resolver: Callable[..., list[str]]) -> None:
+    server = serve(OK)
+    resolver("127.0.0.2", "127.0.0.1")
+    assert get(server.url(host=NAME)).status == 200
+
+
+# --- answers that are not whole --------------------------------------------------------------------------------------
+
+BROKEN: dict[str, Script] = {
+    "closes at once": answering(b""),
+    "resets at once": resetting(b""),
+    "closes in the status line": answering(b"HTTP/1.1 200 OK"),
+    "closes after the status line": answering(b"HTTP/1.1 200 OK\r\n"),
+    "closes in a header": answering(b"HTTP/1.1 200 OK\r\nContent-Le"),
+    "closes between headers": answering(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n"),
+    "closes in the body": answering(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"),
+    "resets in the body": resetting(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"),
+    "closes in a chunk": answering(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nhalf"),
+    "does not speak HTTP": answering(b"220 mail.example.test ESMTP\r\n"),
+    "has a status that is no number": answering(b"HTTP/1.1 OK OK\r\n\r\n"),
+    "sends too many headers": answering(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200 + b"\r\n"),
+    "sends a header without end": answering(b"HTTP/1.1 200 OK\r\nX: " + b"y" * 100_000 + b"\r\n\r\n"),
+    "claims gzip": answering(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nfake"),
+}
+
+
+@pytest.mark.parametrize("script", BROKEN.values(), ids=BROKEN)
+def test_no_answer_is_made_up_for_a_server_that(serve: Serve, script: Script) -> None:
+    server = serve(script)
+    with pytest.raises(ConnectionFailed):
+        get(server.url())
+
+
+def test_a_closed_port_is_a_failed_connection() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with pytest.raises(ConnectionFailed, match=rf"^127\.0\.0\.1:{port}: Connection refused$"):
+        get(f"http://127.0.0.1:{port}/")
+
+
+@pytest.mark.parametrize("error", [socket.gaierror(-2, "unknown"), UnicodeError("label too long")])
+def test_an_unknown_name_is_a_failed_connection(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def fail(*args: object, **options: object) -> None:
+        raise error
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    with pytest.raises(ConnectionFailed, match=r"^nowhere\.test: the name cannot be resolved$"):
+        get("http://nowhere.test/")
+
+
+# --- the cap ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("length", "truncated"), [(0, False), (99, False), (100, False), (101, True), (5000, True)])
+def test_the_cap_is_exact(serve: Serve, length: int, truncated: bool) -> None:
+    server = serve(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % length + b"x" * length)
+    answer = get(server.url(), max_bytes=100)
+    assert (len(answer.body), answer.truncated) == (min(length, 100), truncated)
+
+
+def test_an_endless_body_is_cut(serve: Serve) -> None:
+    answer = get(serve(endless).url(), max_bytes=4096)
+    assert (len(answer.body), answer.truncated) == (4096, True)
+
+
+def test_a_chunked_body_is_cut(serve: Serve) -> None:
+    server = serve(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"3\r\nabc\r\n" * 9 + b"0\r\n\r\n")
+    assert get(server.url()).body == b"abc" * 9
+    answer = get(server.url(), max_bytes=4)
+    assert (answer.body, answer.truncated) == (b"abca", True)
+
+
+def test_a_server_that_compresses_all_the_same_is_understood(serve: Serve) -> None:
+    server = serve(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + gzip.compress(b'{"ok": true}'))
+    assert json.loads(get(server.url()).body) == {"ok": True}
+
+
+def test_a_gzip_bomb_is_never_unpacked(serve: Serve) -> None:
+    server = serve(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + gzip.compress(bytes(30_000_000)))
+    answer = get(server.url(), max_bytes=1000)
+    assert (answer.body, answer.truncated) == (bytes(1000), True)
+    assert answer.elapsed < 1
+
+
+# --- the address -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.1", "2130706433", "0x7f.1", "0177.0.0.1"])
+def test_a_refused_address_is_never_connected_to(serve: Serve, host: str) -> None:
+    server = serve(OK)
+    with pytest.raises(AddressRefused) as caught:
+        get(server.url(host=host), allow=is_public)
+    assert caught.value.host == f"{host}:{server.port}"
+    assert server.seen == []
+
+
+@pytest.mark.parametrize(
+    "addresses", [("127.0.0.1", "93.184.215.14"), ("93.184.215.14", "127.0.0.1"), ("::1", "1.1.1.1")]
+)
+def test_one_refused_address_among_several_refuses_the_name(
+    serve: Serve, resolver: Callable[..., list[str]], addresses: tuple[str, ...]
+) -> None:
+    server = serve(OK)
+    resolver(*addresses)
+    with pytest.raises(AddressRefused):
+        get(server.url(host=NAME), allow=is_public)
+    assert server.seen == []
+
+
+def test_the_name_is_resolved_once_and_the_checked_address_called(
+    serve: Serve, resolver: Callable[..., list[str]]
+) -> None:
+    server = serve(OK)
+    checked: list[IPv4Address | IPv6Address] = []
+    asked = resolver("127.0.0.1")
+    get(server.url(host=NAME), allow=lambda address: not checked.append(address))  # type: ignore[func-returns-value]
+    assert asked == [NAME]
+    assert checked == [ip_address("127.0.0.1")]
+    assert f"Host: {NAME}:{server.port}\r\n".encode() in server.seen[0]
+
+
+# --- TLS -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Authority:
+    """A certificate authority of our own. ``path`` is what a caller trusts to accept its certificates."""
+
+    folder: Path
+    key: ec.EllipticCurvePrivateKey
+    certificate: x509.Certificate
+    path: str
+
+    def context(self, *names: str) -> ssl.SSLContext:
+        key, certificate = issue(names[0], self, names)
+        file = self.folder / f"{names[0]}.pem"
+        file.write_bytes(pem(certificate) + key_pem(key))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(file)
+        return context
+
+
+def issue(
+    common_name: str, issuer: Authority | None, names: tuple[str, ...] = ()
+) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    signer = issuer.key if issuer else key
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+    now = datetime.now(UTC)
+    usage = dict.fromkeys(("content_commitment", "key_encipherment", "data_encipherment", "key_agreement"), False)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer.certificate.subject if issuer else subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
+        .add_extension(
+            x509.KeyUsage(
+                digital_signature=True,
+                key_cert_sign=issuer is None,
+                crl_sign=issuer is None,
+                encipher_only=False,
+                decipher_only=False,
+                **usage,
+            ),
+            critical=True,
+        )
+    )
+    if names:
+        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(n) for n in names]), critical=False)
+    return key, builder.sign(signer, hashes.SHA256())
+
+
+def pem(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    folder = tmp_path_factory.mktemp("tls")
+    key, certificate = issue("taskhook test authority", None)
+    path = folder / "authority.pem"
+    path.write_bytes(pem(certificate))
+    return Authority(folder, key, certificate, str(path))
+
+
+def test_the_certificate_is_checked_by_name_on_the_pinned_address(
+    serve: Serve, authority: Authority, resolver: Callable[..., list[str]]
+) -> None:
+    names: list[str | None] = []
+    context = authority.context(NAME)
+    context.sni_callback = lambda sock, name, ctx: names.append(name)
+    server = serve(OK, context=context)
+    resolver("127.0.0.1")
+    answer = get(server.url(host=NAME), verify=authority.path, allow=is_private_network)
+    assert (answer.status, names) == (200, [NAME])
+
+
+def test_a_certificate_for_another_name_is_refused(
+    serve: Serve, authority: Authority, resolver: Callable[..., list[str]]
+) -> None:
+    server = serve(OK, context=authority.context("other.example.test"))
+    resolver("127.0.0.1")
+    with pytest.raises(CertificateRefused, match="Hostname mismatch") as caught:
+        get(server.url(host=NAME), verify=authority.path)
+    assert caught.value.host == f"{NAME}:{server.port}"
+    assert server.seen == []
+
+
+def test_a_certificate_of_an_unknown_authority_is_refused(
+    serve: Serve, authority: Authority, resolver: Callable[..., list[str]]
+) -> None:
+    server = serve(OK, context=authority.context(NAME))
+    resolver("127.0.0.1")
+    with pytest.raises(CertificateRefused):
+        get(server.url(host=NAME))
+    assert server.seen == []
+
+
+def test_verification_can_be_switched_off(serve: Serve, authority: Authority) -> None:
+    assert get(serve(OK, context=authority.context(NAME)).url(), verify=False).status == 200
+
+
+def test_a_folder_of_certificates_can_be_trusted(tmp_path: Path) -> None:
+    assert http._tls_context(str(tmp_path)).verify_mode is ssl.CERT_REQUIRED
+
+
+@pytest.mark.parametrize("name", ["never answers", "drips a header", "drips a body of no length"])
+def test_the_deadline_holds_under_tls_against_a_server_that(serve: Serve, authority: Authority, name: str) -> None:
+    script = SLOW[name]
+    server = serve(script, context=authority.context(NAME))
+    assert_in_time(lambda: get(server.url(), seconds=0.25, verify=False))
+
+
+def test_the_deadline_covers_sending_under_tls(serve: Serve, authority: Authority) -> None:
+    def sipping(connection: socket.socket, stopped: threading.Event) -> None:
+        while not stopped.wait(0.05):
+            connection.recv(1)
+
+    server = serve(sipping, context=authority.context(NAME), reads=False)
+    request = requests.Request("POST", server.url(), data=bytes(20_000_000))
+    assert_in_time(lambda: http.send(request, seconds=0.4, verify=False), 0.4)
+
+
+def test_a_plain_server_cannot_answer_https(serve: Serve) -> None:
+    def plain(connection: socket.socket, stopped: threading.Event) -> None:
+        connection.recv(65536)
+        connection.sendall(OK)
+
+    server = serve(plain, reads=False)
+    with pytest.raises(CertificateRefused):
+        get(server.url().replace("http", "https"))
+
+
+def test_a_connection_closed_in_the_handshake_is_a_failed_connection(serve: Serve) -> None:
+    server = serve(b"", reads=False)
+    with pytest.raises(ConnectionFailed):
+        get(server.url().replace("http", "https"))
+
+
+# --- what errors say -------------------------------------------------------------------------------------------------
+
+LOWER: list[tuple[Exception, type[TransportError]]] = [
+    (requests.ConnectionError(SECRET), ConnectionFailed),
+    (requests.exceptions.ChunkedEncodingError(SECRET), ConnectionFailed),
+    (requests.exceptions.ContentDecodingError(SECRET), ConnectionFailed),
+    (requests.exceptions.InvalidURL(SECRET), ConnectionFailed),
+    (requests.exceptions.ProxyError(SECRET), ConnectionFailed),
+    (requests.exceptions.RetryError(SECRET), ConnectionFailed),
+    (requests.exceptions.SSLError(SECRET), CertificateRefused),
+    (requests.Timeout(SECRET), DeadlineExceeded),
+    (requests.ConnectTimeout(SECRET), DeadlineExceeded),
+    (requests.ReadTimeout(SECRET), DeadlineExceeded),
+    (urllib3.exceptions.ProtocolError(SECRET), ConnectionFailed),
+    (urllib3.exceptions.ProtocolError(SECRET, ConnectionResetError(104, SECRET)), ConnectionFailed),
+    (urllib3.exceptions.DecodeError(SECRET), ConnectionFailed),
+    (urllib3.exceptions.IncompleteRead(1, 2), ConnectionFailed),
+    (urllib3.exceptions.LocationParseError(SECRET), ConnectionFailed),
+    (urllib3.exceptions.SSLError(SECRET), CertificateRefused),
+    (urllib3.exceptions.ReadTimeoutError(None, SECRET, SECRET), DeadlineExceeded),  # type: ignore[arg-type]
+    (urllib3.exceptions.MaxRetryError(None, SECRET, TimeoutError()), DeadlineExceeded),  # type: ignore[arg-type]
+    (ssl.SSLCertVerificationError(1, SECRET), CertificateRefused),
+    (ssl.SSLError(1, SECRET), CertificateRefused),
+    (ssl.SSLEOFError(8, SECRET), ConnectionFailed),
+    (ssl.SSLZeroReturnError(6, SECRET), ConnectionFailed),
+    (TimeoutError(SECRET), DeadlineExceeded),
+    (ConnectionRefusedError(111, SECRET), ConnectionFailed),
+    (ConnectionResetError(104, SECRET), ConnectionFailed),
+    (BrokenPipeError(32, SECRET), ConnectionFailed),
+    (OSError(101, SECRET), ConnectionFailed),
+    (OSError(SECRET), ConnectionFailed),
+    (http_client.BadStatusLine(SECRET), ConnectionFailed),
+]
+
+
+def lower_name(value: object) -> str:
+    return value.__name__ if isinstance(value, type) else type(value).__name__
+
+
+@pytest.mark.parametrize(("lower", "ours"), LOWER, ids=lower_name)
+def test_every_lower_error_has_its_place_in_our_tree(
+    monkeypatch: pytest.MonkeyPatch, lower: Exception, ours: type[TransportError]
+) -> None:
+    def fail(*args: object, **options: object) -> None:
+        raise lower
+
+    monkeypatch.setattr(http._Adapter, "send", fail)
+    with pytest.raises(ours) as caught:
+        get(f"https://me:{SECRET}@{NAME}/{SECRET}?key={SECRET}")
+    assert type(caught.value) is ours
+    assert caught.value.host == NAME
+    assert_no_secret(caught.value)
+
+
+@pytest.mark.parametrize("module", [requests.exceptions, urllib3.exceptions])
+def test_no_error_of_the_layers_below_is_forgotten(module: Any) -> None:
+    named = [e for e in vars(module).values() if isinstance(e, type) and e.__module__ == module.__name__]
+    errors = [e for e in named if issubclass(e, Exception) and "Proxy" not in e.__name__]  # we use none
+    assert len(errors) > 10
+    assert [e for e in errors if not issubclass(e, (*http._LOWER, Warning))] == []
+
+
+def assert_no_secret(error: BaseException) -> None:
+    assert SECRET not in str(error)
+    assert SECRET not in repr(error)
+    assert SECRET not in "".join(traceback.format_exception(error))
+
+
+@pytest.mark.parametrize(
+    "script", [silent, endless, *BROKEN.values(), answering(b"HTTP/1.1 200 OK\r\nbad header\r\nX: y\r\n\r\n")]
+)
+def test_no_error_and_no_log_shows_the_url(serve: Serve, script: Script, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    server = serve(script)
+    url = server.url(f"/{SECRET}?key={SECRET}").replace("//", f"//user:{SECRET}@", 1)
+    try:
+        get(url, seconds=0.25)
+    except TaskhookError as error:
+        assert_no_secret(error)
+    assert SECRET not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        requests.Request("GET", SECRET),
+        requests.Request("GET", f"http://{SECRET}:port/"),
+        requests.Request("GET", f"http:///{SECRET}"),
+        requests.Request("GET", f"ftp://{NAME}/{SECRET}"),
+        requests.Request("GET", f"file:///{SECRET}"),
+        requests.Request("GET", f"http://{'a' * 64}é.test/{SECRET}"),
+        requests.Request("GET", f"http://{NAME}/", headers={"X-Key": f"{SECRET}\r\nX: y"}),
+        requests.Request("GET", f"http://{NAME}/", json={SECRET: float("nan")}),
+    ],
+    ids=["no scheme", "bad port", "no host", "ftp", "file", "long label", "header injection", "not JSON"],
+)
+def test_a_request_that_nobody_can_send_is_a_setting_gone_wrong(request_: requests.Request) -> None:
+    with pytest.raises(ConfigError, match=r"^the request cannot be sent: ") as caught:
+        http.send(request_, seconds=5)
+    assert_no_secret(caught.value)
+
+
+def test_nothing_is_left_open(serve: Serve, authority: Authority) -> None:
+    folder = Path("/proc/self/fd")
+    if not folder.exists():
+        pytest.skip("no /proc here")
+    servers = [serve(s) for s in (OK, endless, BROKEN["closes in the body"], BROKEN["closes at once"])]
+    servers.append(serve(OK, context=authority.context(NAME)))
+    before = len(os.listdir(folder))
+    for server in servers * 3:
+        with suppress(TransportError):
+            get(server.url(), max_bytes=10)
+    for server in servers:
+        server.stop()
+    assert len(os.listdir(folder)) <= before
