@@ -1,4 +1,4 @@
-"""Sees to it that nothing ends in silence: on a schedule, when an execution has failed, and when poll keeps breaking."""
+"""Sees to it that nothing ends in silence: on a schedule, when an execution died, and when poll keeps breaking."""
 
 import time
 from functools import cache
@@ -28,11 +28,11 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         lost = event["lose"]
         return reconciler().lose(lost["id"], lost["watch"], str(event.get("error") or "WatchFailed"))
     if event.get("detail-type") == "Step Functions Execution Status Change":
-        revived = _revive(event["detail"]["name"])
+        revived = int(_revive(event["detail"]["name"]))
     else:
         revived = reconciler().sweep(grace=0.0) if event.get("all") else reconciler().sweep()
-    logger.info("reconciled", extra={"revived": int(revived)})
-    return {"revived": int(revived)}
+    logger.info("reconciled", extra={"revived": revived})
+    return {"revived": revived}
 
 
 def _revive(execution: str) -> bool:

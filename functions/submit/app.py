@@ -86,20 +86,19 @@ def get_page() -> Response[str]:
 
 @app.exception_handler(ProblemError)
 def on_problem(error: ProblemError) -> Response[str]:
-    logger.info("refused", extra={"status": error.status, "fields": [one.field for one in error.errors]})
-    return Response(error.status, CONTENT_TYPE, json.dumps(error.body()))
+    return _problem(error)
 
 
 @app.exception_handler(ServiceError)
 def on_service_error(error: ServiceError) -> Response[str]:
-    return on_problem(ProblemError(error.status_code, "There is no such path here."))
+    return _problem(ProblemError(error.status_code, "There is no such path here."))
 
 
 @app.exception_handler(Exception)
 def on_error(error: Exception) -> Response[str]:
     logger.exception("broken")
-    return on_problem(ProblemError(500, "taskhook itself is at fault; its log says more. Nothing that was accepted "
-                                   "before is lost."))  # fmt: skip
+    detail = "taskhook itself is at fault; its log says more. Nothing that was accepted before is lost."
+    return _problem(ProblemError(500, detail))
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -123,6 +122,11 @@ def _known(id: str) -> Task:  # noqa: A002
     if task is None:
         raise ProblemError(404, "There is no task with this id.")
     return task
+
+
+def _problem(error: ProblemError) -> Response[str]:
+    logger.info("refused", extra={"status": error.status, "fields": [one.field for one in error.errors]})
+    return Response(error.status, CONTENT_TYPE, json.dumps(error.body()))
 
 
 def _json(status: int, body: Any, headers: dict[str, Any] | None = None) -> Response[str]:

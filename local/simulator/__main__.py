@@ -17,13 +17,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with Simulator(port=options.port, rate_limits=options.rate_limits) as simulator:
+    try:
+        simulator = Simulator(port=options.port, rate_limits=options.rate_limits)
+    except OSError as error:
+        parser.exit(1, f"Port {options.port} cannot be used: {error.strerror}. Choose another with --port.\n")
+    with simulator:
         print(_greeting(simulator.url), flush=True)
         stop.wait()
 
 
 def _greeting(url: str) -> str:
-    keys = "".join(f"  {known.cloud:<9}{known.key_id:<38}{known.secret:<36}{known.token or ''}\n" for known in KNOWN)
+    keys = "".join(
+        f"  {known.cloud:<9}{known.key_id:<38}{known.secret:<36}{known.token or ''}".rstrip() + "\n" for known in KNOWN
+    )
     return f"Simulated clouds on {url}  (/_lives, /_log)\n\nCredentials:\n{keys}\n{table()}"
 
 

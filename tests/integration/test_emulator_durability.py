@@ -49,7 +49,7 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
     )
     stack.checkpoint()
     yield stack
-    stack.emulator.stop()
+    stack.kill()
 
 
 @pytest.fixture
@@ -232,7 +232,7 @@ def test_parameters_survive_a_kill_and_the_rest_a_checkpoint(stack: Stack, resta
 
 def runs(pid: int) -> bool:
     """A process that has ended may stay in the table until its adopted parent looks."""
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    return bool(psutil.pid_exists(pid)) and bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
 
 
 def code(source: str) -> bytes:

@@ -22,7 +22,7 @@ def opened(tmp_path: Path) -> Iterator[Callable[[], Journal]]:
         yield lambda: journals.enter_context(closing(Journal(tmp_path)))
 
 
-def test_what_was_appended_is_read_back_in_order(opened: Callable[[], Journal], tmp_path: Path) -> None:
+def test_what_was_appended_is_read_back_in_order(opened: Callable[[], Journal]) -> None:
     journal = opened()
     journal.append([image("a", {"n": {"N": "1"}}), image("b", {"s": {"S": "中文 \u2028"}})])
     journal.append([image("a", None)])
@@ -56,7 +56,7 @@ def test_a_transaction_is_torn_as_a_whole(opened: Callable[[], Journal], tmp_pat
         assert replayed(opened()) in ({}, {"a": {}, "b": {}})
 
 
-def test_a_write_between_rotation_and_compaction_is_kept(opened: Callable[[], Journal], tmp_path: Path) -> None:
+def test_a_write_between_rotation_and_compaction_is_kept(opened: Callable[[], Journal]) -> None:
     journal = opened()
     journal.append([image("a", {"v": {"N": "1"}})])
     number = journal.rotate()
@@ -65,7 +65,7 @@ def test_a_write_between_rotation_and_compaction_is_kept(opened: Callable[[], Jo
     assert replayed(opened()) == {"a": {"v": {"N": "1"}}, "b": {"v": {"N": "2"}}}
 
 
-def test_an_interrupted_compaction_loses_nothing(opened: Callable[[], Journal], tmp_path: Path) -> None:
+def test_an_interrupted_compaction_loses_nothing(opened: Callable[[], Journal]) -> None:
     journal = opened()
     journal.append([image("a", {})])
     number = journal.rotate()
@@ -80,7 +80,7 @@ def test_an_interrupted_compaction_loses_nothing(opened: Callable[[], Journal], 
     assert replayed(opened()) == {"a": {}, "b": {}}
 
 
-def test_compaction_leaves_one_image_for_each_item_and_no_older_file(
+def test_compaction_leaves_one_image_of_an_item_and_no_older_file(
     opened: Callable[[], Journal], tmp_path: Path
 ) -> None:
     journal = opened()

@@ -11,6 +11,8 @@ from taskhook.http import Answer
 
 LONGEST_DETAIL = 200
 LONGEST_QUOTE = 100
+LONGEST_READ = 16384
+"""Characters in which the quotable ones are looked for."""
 LONGEST_WAIT = 7 * 86400.0
 """Seconds. Who asks for more has probably written a date where a duration belongs."""
 
@@ -95,7 +97,7 @@ def _seconds_until(date: str, now: float) -> float | None:
 
 def quote(destination: Destination, answer: Answer) -> str:
     """The beginning of what the receiver said. A page of HTML says nothing at this length."""
-    text = one_line(answer.text)
+    text = one_line(answer.text[:LONGEST_READ])
     return "" if text.startswith("<") else cut(redact(destination, text), LONGEST_QUOTE)
 
 
@@ -110,7 +112,7 @@ def redact(destination: Destination, text: str) -> str:
 def _secrets(destination: Destination) -> Iterator[str]:
     for needle in _raw_secrets(destination):
         for spelling in (needle, one_line(needle), unquote(needle)):
-            if len(spelling) >= _SHORTEST_SECRET and spelling.casefold() not in _PLAIN:
+            if len(spelling) >= _SHORTEST_SECRET and spelling.casefold().strip("/") not in _PLAIN:
                 yield encodable(spelling)
 
 

@@ -44,9 +44,14 @@ def address_rule(allow_private: bool) -> AddressRule:
 def host(url: str) -> str:
     """The host of a URL in lower case, "" where there is none."""
     try:
-        return (urlsplit(url).hostname or "").removesuffix(".")
+        return _name(urlsplit(url))
     except ValueError:
         return ""
+
+
+def _name(parts: SplitResult) -> str:
+    """Without the dot that makes a name absolute: ``localhost.`` is ``localhost``."""
+    return (parts.hostname or "").removesuffix(".")
 
 
 def faults(url: str, *, allow_private: bool, resolve: bool = True, look_up: LookUp | None = None) -> list[str]:
@@ -60,7 +65,7 @@ def faults(url: str, *, allow_private: bool, resolve: bool = True, look_up: Look
     parts = urlsplit(url)
     found = [
         *_scheme(parts, allow_private),
-        *_extras(parts),
+        *_extras(url, parts),
         *_port(parts),
         *_host(parts, allow_private),
     ]
@@ -98,7 +103,7 @@ def _scheme(parts: SplitResult, allow_private: bool) -> list[str]:
 
 def _on_this_network(parts: SplitResult) -> bool:
     """Whether the host itself, not what a name server makes of it, is a machine close by."""
-    name = host(parts.geturl())
+    name = _name(parts)
     try:
         address = _address(name)
     except ValueError:
@@ -106,11 +111,11 @@ def _on_this_network(parts: SplitResult) -> bool:
     return is_private_network(address) if address else name == "localhost"
 
 
-def _extras(parts: SplitResult) -> list[str]:
+def _extras(url: str, parts: SplitResult) -> list[str]:
     found = []
     if "@" in parts.netloc:
         found.append("must not contain a user name or a password: use a header")
-    if parts.fragment or parts.geturl().endswith("#"):
+    if "#" in url:
         found.append("must not contain a fragment (#...)")
     return found
 
@@ -128,7 +133,7 @@ def _port(parts: SplitResult) -> list[str]:
 
 
 def _host(parts: SplitResult, allow_private: bool) -> list[str]:
-    name = host(parts.geturl())
+    name = _name(parts)
     if not name:
         return ["must name a host"]
     try:
@@ -150,6 +155,8 @@ def _address(name: str) -> Address | None:
     What ends in a number is an address to every resolver, in all the spellings of C's inet_aton: ``127.1``,
     ``0x7f.1``, ``017700000001`` and ``2130706433`` are one and the same.
     """
+    if "%" in name:
+        raise ValueError("a zone belongs to one machine")
     if ":" in name:
         return IPv6Address(name)
     if not _NUMBER.fullmatch(name.rpartition(".")[2]):
@@ -171,7 +178,7 @@ def _forbidden(name: str, how: str, allow_private: bool) -> str:
 
 
 def _resolved(parts: SplitResult, allow_private: bool, look_up: LookUp) -> list[str]:
-    name = host(parts.geturl())
+    name = _name(parts)
     allowed = address_rule(allow_private)
     if all(allowed(address) for address in _addresses(name, parts.port or 443, look_up)):
         return []
