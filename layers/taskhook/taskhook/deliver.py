@@ -99,9 +99,7 @@ def _destination(sender: Sender, task: Task, name: str) -> Destination:
     return destinations.parse(name, text, allow_private=sender.allow_private)
 
 
-def _send(
-    sender: Sender, destination: Destination, request: requests.Request
-) -> tuple[Judgment, http.Answer | None]:
+def _send(sender: Sender, destination: Destination, request: requests.Request) -> tuple[Judgment, http.Answer | None]:
     rule = destinations.address_rule(sender.allow_private)
     try:
         answer = sender.send(request, seconds=ATTEMPT_SECONDS, max_bytes=ANSWER_BYTES, allow=rule)

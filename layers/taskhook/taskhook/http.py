@@ -155,8 +155,8 @@ def _unsendable(error: requests.RequestException) -> str:
 
 
 def _host_and_port(prepared: requests.PreparedRequest) -> str:
-    url = urlsplit(str(prepared.url))
-    return f"{url.hostname}:{url.port}" if url.port else str(url.hostname)
+    """As the URL has them, without the user and password that it may have before them."""
+    return urlsplit(str(prepared.url)).netloc.rpartition("@")[2]
 
 
 # --- the exchange ----------------------------------------------------------------------------------------------------

@@ -92,8 +92,10 @@ class Reconciler:
             logger.error("not told", extra={"task": task.id, "destination": name, "delivery": "failed"})
 
     def _running(self) -> frozenset[str]:
-        pages = (self.client or aws.stepfunctions()).get_paginator("list_executions").paginate(
-            stateMachineArn=self.settings.state_machine, statusFilter="RUNNING"
+        pages = (
+            (self.client or aws.stepfunctions())
+            .get_paginator("list_executions")
+            .paginate(stateMachineArn=self.settings.state_machine, statusFilter="RUNNING")
         )
         return frozenset(one["name"] for page in pages for one in page["executions"])
 

@@ -69,9 +69,7 @@ def payload(task: Task) -> dict[str, Any]:
         "watch": task.watch,
         "done": task.state.terminal,
         "wait_until": rfc3339_millis(task.next_poll_at or 0.0),
-        "notify": [
-            {"id": task.id, "watch": task.watch, "destination": name, "done": False} for name in task.pending
-        ]
+        "notify": [{"id": task.id, "watch": task.watch, "destination": name, "done": False} for name in task.pending]
         if task.state.terminal
         else [],
     }

@@ -52,8 +52,11 @@ _SHORTEST_SECRET = 6
 """Characters. To blot out shorter pieces of a URL would make any answer unreadable and protect nothing."""
 
 _PLAIN = frozenset(
-    "callback callbacks events incoming notifications notify production receive receiver services taskhook trigger "
-    "triggers webhook webhook-test webhooks workflow workflows".split()
+    {
+        *("callback", "callbacks", "events", "incoming", "notifications", "notify", "production", "receive"),
+        *("receiver", "services", "taskhook", "trigger", "triggers", "webhook", "webhook-test", "webhooks"),
+        *("workflow", "workflows"),
+    }
 )
 """What URLs say in so many words, and what answers have to say too."""
 
@@ -85,7 +88,7 @@ def wait_asked(answer: Answer, now: float) -> float | None:
 
 
 def sensible(seconds: float | None) -> float | None:
-    return seconds if seconds is not None and 0 < seconds <= LONGEST_WAIT else None
+    return float(seconds) if seconds is not None and 0 < seconds <= LONGEST_WAIT else None
 
 
 def _seconds_until(date: str, now: float) -> float | None:

@@ -104,9 +104,7 @@ def v3_base(provider: Provider, question: Question) -> str:
     return f"https://{provider.service}.{site}tencentcloudapi.com"
 
 
-def v3_read(
-    provider: Provider, answer: Answer, observe: Observe, *, more: refusals.Table | None = None
-) -> Outcome:
+def v3_read(provider: Provider, answer: Answer, observe: Observe, *, more: refusals.Table | None = None) -> Outcome:
     """Errors come inside HTTP 200: ``Response.Error`` is looked at first, whatever the content type says."""
     response = reading.mapping(reading.get(reading.json_object(answer), "Response"))
     if response is None:

@@ -1,0 +1,69 @@
+# The one set of verbs. Everything installs what it needs into .venv; a second run is quick.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.PHONY: help run demo check unit test bench build deploy delete clean
+
+# The first Python 3.13 there is: by name, from pyenv, or the plain python3.
+PYTHON ?= $(shell for candidate in python3.13 "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.13*/bin/python3.13 python3 python; do \
+	"$$candidate" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null && { echo "$$candidate"; break; }; done)
+VENV := .venv
+BIN := $(VENV)/bin
+LOCAL := $(VENV)/.local-installed
+DEV := $(VENV)/.dev-installed
+
+# SAM builds the layer with the Python and pip of the virtual environment, and reports to nobody.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export SAM_CLI_TELEMETRY := 0
+
+help: ## Show this
+	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(LOCAL) ## Run taskhook on this machine: no cloud account, state kept in .local/
+	@exec $(BIN)/python -m local.run
+
+demo: $(LOCAL) ## The same against simulated providers; posts one task of each kind and shows the news
+	@exec $(BIN)/python -m local.demo
+
+check: $(DEV) ## Lint, types and template, in seconds
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/sam validate --lint
+
+unit: $(DEV) ## The quick tests: pure code, and handlers on moto
+	$(BIN)/pytest -q -n 2 tests/unit tests/integration
+
+test: check ## Everything: checks, unit, integration, and end to end on the emulator
+	$(BIN)/pytest -q -n 2 --dist loadgroup tests/unit tests/integration
+	$(BIN)/pytest -q tests/e2e
+
+bench: $(DEV) ## Figures, as ratios against a named peer in the same run
+	$(BIN)/python -m benchmarks
+
+build: $(LOCAL) ## Build the functions and the layer for AWS
+	$(BIN)/sam build
+
+deploy: build ## Deploy to AWS with the credentials of your shell
+	$(BIN)/sam deploy
+
+delete: $(LOCAL) ## Remove the stack from AWS
+	$(BIN)/sam delete
+
+clean: ## Remove what was built and installed here; .local/ (your configuration and tasks) stays
+	rm -rf $(VENV) .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "taskhook needs Python 3.13; none was found. Install it, or name it: make PYTHON=/path/to/python3.13"; exit 1; }
+	@echo "Making .venv with $(PYTHON) ..."
+	@$(PYTHON) -m venv $(VENV)
+
+$(LOCAL): requirements/local.txt | $(VENV)/bin/python
+	@echo "Installing what make run needs (once; a minute or two) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement requirements/local.txt
+	@touch $@
+
+$(DEV): requirements/dev.txt $(LOCAL)
+	@echo "Installing what the tests need (once) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement requirements/dev.txt
+	@touch $@

@@ -1,0 +1,149 @@
+"""Where news can be sent, by the type of the destination."""
+
+import difflib
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+import requests
+
+from taskhook.destinations import urls
+from taskhook.destinations.model import Channel, Destination, Fault, Judgment, Verdict
+from taskhook.destinations.urls import address_rule
+from taskhook.errors import ConfigError
+from taskhook.http import Answer
+from taskhook.task import Task
+
+__all__ = (
+    "TYPES",
+    "Destination",
+    "Fault",
+    "Judgment",
+    "Verdict",
+    "address_rule",
+    "check",
+    "judge",
+    "label",
+    "parse",
+    "request",
+    "simpler",
+)
+
+TYPES = ("slack", "webhook")
+"""Each is a module here with a ``CHANNEL``."""
+
+LONGEST_LABEL = 100
+
+_UNSAFE = re.compile("[^A-Za-z0-9.-]+")
+
+
+@cache
+def _channel(type: str) -> Channel:  # noqa: A002
+    """Imported when first needed: most installations use one type only."""
+    row: Channel = import_module(f"taskhook.destinations.{type}").CHANNEL
+    return row
+
+
+def check(record: Mapping[str, Any], *, allow_private: bool, resolve: bool = True) -> list[Fault]:
+    """Every fault of a destination that a request brings along, at once. No message shows a value.
+
+    With ``resolve`` the host's name is looked up, which takes two seconds at most.
+    """
+    if not isinstance(record, Mapping):
+        return [Fault(field="", message="must be an object")]
+    return _faults(record, allow_private=allow_private, resolve=resolve, strict=True)
+
+
+def parse(name: str, text: str, *, allow_private: bool) -> Destination:
+    """The destination in one SSM parameter, or in a task's own record. Keys that nobody knows are left alone.
+
+    Raises ConfigError that names the keys at fault and never shows a value: any of them may be a secret.
+    """
+    record = _record(name, text)
+    faults = _faults(record, allow_private=allow_private, resolve=False, strict=False)
+    if faults:
+        words = "; ".join(f'"{fault.field}" {fault.message}' for fault in faults)
+        raise ConfigError(f"destination '{name}': {words}")
+    # What the type has no field for has not been checked either, and could be anything.
+    own = {key: record.get(key) for key in _channel(record["type"]).fields}
+    return Destination(
+        name=name,
+        type=record["type"],
+        url=record["url"],
+        secrets=tuple((own.get("secret") or "").split()),
+        headers=dict(own.get("headers") or {}),
+    )
+
+
+def request(destination: Destination, task: Task, now: float) -> requests.Request:
+    """The request that brings the news. ``now`` is in seconds since the epoch, and part of a signature."""
+    return _channel(destination.type).request(destination, task, now)
+
+
+def simpler(destination: Destination, task: Task, now: float) -> requests.Request | None:
+    """The news once more for a receiver that refused its content; None where it cannot be said more simply."""
+    make = _channel(destination.type).simpler
+    return make(destination, task, now) if make else None
+
+
+def judge(destination: Destination, answer: Answer, now: float) -> Judgment:
+    """What the answer means for the news. ``now`` is what a date in ``Retry-After`` is compared with."""
+    return _channel(destination.type).judge(destination, answer, now)
+
+
+def label(record: Mapping[str, Any]) -> str:
+    """The name of a destination that has none: the same for the same record, safe in a path, and no secret."""
+    url = record.get("url")
+    where = f"{record.get('type')}-{urls.host(url) if isinstance(url, str) else ''}"
+    canonical = json.dumps(record, sort_keys=True, separators=(",", ":"))
+    mark = hashlib.sha256(canonical.encode()).hexdigest()[:8]
+    readable = _UNSAFE.sub("-", where)[: LONGEST_LABEL - len(mark) - 1].strip("-.")
+    return f"{readable}-{mark}"
+
+
+# --- records ---------------------------------------------------------------------------------------------------------
+
+
+def _record(name: str, text: str) -> dict[str, Any]:
+    try:
+        record = json.loads(text)
+    except (ValueError, RecursionError):
+        raise ConfigError(f"destination '{name}' is not JSON") from None
+    if not isinstance(record, dict):
+        raise ConfigError(f"destination '{name}' is not a JSON object")
+    return record
+
+
+def _faults(record: Mapping[str, Any], *, allow_private: bool, resolve: bool, strict: bool) -> list[Fault]:
+    type = record.get("type")  # noqa: A001
+    if type not in TYPES:
+        return [Fault(field="type", message=_no_type(type))]
+    channel = _channel(type)
+    return [
+        *(_unknown(record, channel) if strict else ()),
+        *_url_faults(record.get("url"), allow_private=allow_private, resolve=resolve),
+        *channel.check(record),
+    ]
+
+
+def _no_type(type: Any) -> str:  # noqa: A002
+    choices = f"must be one of {', '.join(TYPES)}"
+    near = difflib.get_close_matches(type.casefold()[:64], TYPES, n=1) if isinstance(type, str) else []
+    return f"{choices}; did you mean {near[0]}?" if near else choices
+
+
+def _unknown(record: Mapping[str, Any], channel: Channel) -> list[Fault]:
+    known = ("type", "url", *channel.fields)
+    message = f"is not known: a destination of type {channel.type} has {', '.join(known)}"
+    return [Fault(field=name[:64], message=message) for name in record if name not in known]
+
+
+def _url_faults(url: Any, *, allow_private: bool, resolve: bool) -> list[Fault]:
+    if not isinstance(url, str):
+        return [Fault(field="url", message="is required" if url is None else "must be a text")]
+    found = urls.faults(url, allow_private=allow_private, resolve=resolve)
+    return [Fault(field="url", message=message) for message in found]
