@@ -11,6 +11,7 @@ Corrected, each by wrapping a function of ministack and never by changing its so
   everything else is saved on demand (`POST /_taskhook/checkpoint`), after changes, and at the end. Executions and
   queue messages may be lost or repeated by a kill: the application derives them again from its table.
 * Finished executions and log streams are kept in number, not for ever.
+* The state can be used on another port.
 * It listens on loopback only, keeps every file below `--home`, and ends when its parent does.
 """
 
@@ -61,6 +62,7 @@ WRAPPED: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("ministack.services.dynamodb", "_remove_item", ("table", "pk_val", "sk_val")),
     ("ministack.services.dynamodb", "_items_replaced", ("table",)),
     ("ministack.services.lambda_svc", "_execute_function_warm", ("func", "event", "request_id")),
+    ("ministack.services.sqs", "_queue_url_for_account", ("account_id", "name")),
     ("ministack.services.ssm", "handle_request", _HANDLER),
     ("ministack.services.ssm", "get_state", ()),
     ("ministack.services.stepfunctions", "get_state", ()),
@@ -107,6 +109,8 @@ def check_upstream() -> None:
         state = importlib.import_module(f"ministack.services.{name}").get_state()
         if set(state) != set(expected):
             faults.append(f"{name}.get_state() now has {sorted(set(state) ^ set(expected))} differently")
+    sqs = importlib.import_module("ministack.services.sqs")
+    faults += [f"sqs.{name} is missing" for name in ("DEFAULT_PORT", "_CANONICAL_NETLOC") if not hasattr(sqs, name)]
     installed = version("ministack")
     if installed != UPSTREAM_VERSION:
         faults.append(f"the installed version is {installed}")
@@ -166,6 +170,14 @@ def limit_workers(places: int) -> None:
             return result
 
     lambda_svc._execute_function_warm = _execute_function_warm
+
+
+def pin_queue_addresses() -> None:
+    """Upstream finds a queue by a URL with the port in it, so none would be found after a start on another port."""
+    from ministack.services import sqs
+
+    sqs.DEFAULT_PORT = "4566"
+    sqs._CANONICAL_NETLOC = f"{sqs.DEFAULT_HOST}:{sqs.DEFAULT_PORT}"
 
 
 class Items:
@@ -545,6 +557,7 @@ def run(home: Path, port: int, *, workers: int, parent: int | None) -> None:
     checkpoints = Checkpoints(home / "state", items)
     checkpoints.install()
     limit_workers(workers)
+    pin_queue_addresses()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 65_536), most))

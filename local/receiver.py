@@ -191,13 +191,16 @@ def _block_lines(block: Mapping[str, Any]) -> list[str]:
             return [" · ".join(_plain(one.get("text", "")) for one in elements)]
         case {"type": "actions", "elements": elements}:
             return [f"[{_plain(one['text']['text'])}] {one.get('url', '')}" for one in elements if "text" in one]
-    texts = [block["text"]] if isinstance(block.get("text"), dict) else []
-    return [line for text in (*texts, *block.get("fields", ())) for line in _plain(text.get("text", "")).splitlines()]
+    text = block["text"].get("text", "") if isinstance(block.get("text"), dict) else ""
+    fields = [_plain(field.get("text", "")).splitlines() for field in block.get("fields", ())]
+    # By custom a field is its name and, below it, its value.
+    return _plain(text).splitlines() + [": ".join(lines) if len(lines) == 2 else "\n".join(lines) for lines in fields]
 
 
 def _plain(mrkdwn: str) -> str:
     """Slack's marks taken away: links as `label (url)`, its three escapes undone, bold and code without their signs."""
-    text = re.sub(r"<([^|<>]+)\|([^<>]*)>", r"\2 (\1)", mrkdwn)
+    text = re.sub(r"<![^|<>]+\|([^<>]*)>", r"\1", mrkdwn)  # a date or a mention: its fallback
+    text = re.sub(r"<([^|<>]+)\|([^<>]*)>", r"\2 (\1)", text)
     text = re.sub(r"<(https?://[^<>]+)>", r"\1", text)
     text = re.sub(r"(?<!\w)([*`_~])(\S(?:[^\n]*?\S)?)\1(?!\w)", r"\2", text)
     return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")

@@ -6,10 +6,16 @@ starts the AWS emulator, deploys the repository's template to it, hands it the a
 configuration file, wakes the watches that a kill interrupted, and says where to send the first task. Tests and
 benchmarks do the same with `with serving(Settings(home=...)) as stack`."""
 
-import contextlib
-import json
 import os
 import signal
+
+if __name__ == "__main__":
+    # Ctrl-C while the rest is still being imported: nothing runs yet, so there is nothing to stop or to say.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: os._exit(0))
+
+import contextlib
+import json
 import sys
 import threading
 import time
@@ -55,6 +61,7 @@ def serving(
         try:
             say("Starting the emulator")
             stack.emulator.start()
+            _ = stack.session  # something to do while it starts
             stack.emulator.wait_until_ready(stack.pause)
             _prepare(stack, {**deploy.default_parameters(), **(parameters or {})}, template, tables, say)
             _write_endpoint(stack)

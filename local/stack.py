@@ -3,10 +3,8 @@
 import os
 import threading
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
-
-import boto3
-from botocore.config import Config as ClientConfig
 
 from local.process import EmulatorProcess
 from local.settings import REGION, STACK_NAME, Settings
@@ -27,11 +25,6 @@ class Stack:
         self.url = ""
         self.api_key = ""
         self._stop = stop
-        self._session: Any = boto3.Session(
-            aws_access_key_id="test",
-            aws_secret_access_key="test",  # noqa: S106 - the emulator takes anything
-            region_name=REGION,
-        )
 
     @property
     def endpoint(self) -> str:
@@ -55,10 +48,23 @@ class Stack:
         }
 
     def client(self, service: str) -> Any:
-        config = ClientConfig(
+        session, config = self.session
+        return session.client(service, endpoint_url=self.endpoint, config=config)
+
+    @cached_property
+    def session(self) -> tuple[Any, Any]:
+        # Imported late: it takes half a second, which the emulator's start can use, and in which Ctrl-C must be ours.
+        import boto3
+        from botocore.config import Config
+
+        session = boto3.Session(
+            aws_access_key_id="test",
+            aws_secret_access_key="test",  # noqa: S106 - the emulator takes anything
+            region_name=REGION,
+        )
+        return session, Config(
             retries={"max_attempts": 2}, proxies={}, read_timeout=_READ_SECONDS, inject_host_prefix=False
         )
-        return self._session.client(service, endpoint_url=self.endpoint, config=config)
 
     def status(self) -> str | None:
         """CloudFormation's word for the stack; None while there is none."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from local.simulator.credentials import Cloud, Credential
-from local.simulator.lives import Answer, Fault
+from local.simulator.lives import Answer, Fault, Moment
 from local.simulator.loopback import Reply, Request
 
 
@@ -103,7 +103,7 @@ class Api(Protocol):
     def fault(self, kind: Fault) -> Refused:
         """How this API says THROTTLED, INTERNAL, REFUSED and NOT_FOUND."""
 
-    def answer(self, answer: Answer, fraction: float, admitted: Admitted, now: float) -> Reply: ...
+    def answer(self, answer: Answer, moment: Moment, admitted: Admitted) -> Reply: ...
 
 
 def request_id() -> str:

@@ -16,7 +16,7 @@ from tencentcloud.common.sign import Sign
 
 from local.simulator.api import Admitted, Keyring, Limit, Refused, request_id
 from local.simulator.credentials import Credential
-from local.simulator.lives import Answer, Dialect, Fault, Outcome
+from local.simulator.lives import Answer, Dialect, Fault, Moment, Outcome
 from local.simulator.loopback import Reply, Request, json_reply
 
 PATH = "/"
@@ -163,7 +163,7 @@ class Api3:
             Fault.NOT_FOUND: Refused(*self.service.not_found),
         }[kind]
 
-    def answer(self, answer: Answer, fraction: float, admitted: Admitted, now: float) -> Reply:
+    def answer(self, answer: Answer, moment: Moment, admitted: Admitted) -> Reply:
         status = self.service.words[answer.outcome]
         body: dict[str, Any] = {"Status": str(status) if answer.dialect is Dialect.STRINGS else status}
         body |= _clb_extras(answer) if self.service is CLB else _dts_extras(answer)

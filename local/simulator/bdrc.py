@@ -15,7 +15,7 @@ from darabonba.request import DaraRequest
 
 from local.simulator.api import Admitted, Keyring, Limit, Once, Refused, request_id
 from local.simulator.credentials import Credential
-from local.simulator.lives import Answer, Dialect, Fault, Outcome
+from local.simulator.lives import Answer, Dialect, Fault, Moment, Outcome
 from local.simulator.loopback import Reply, Request, json_reply
 
 PREFIX = "/api/v1/tasks/"
@@ -106,10 +106,10 @@ class Bdrc:
             Fault.NOT_FOUND: Refused("TaskNotFound", "The specified task does not exist.", status=404),
         }[kind]  # fmt: skip
 
-    def answer(self, answer: Answer, fraction: float, admitted: Admitted, now: float) -> Reply:
-        progress: Any = _progress(answer, fraction)
+    def answer(self, answer: Answer, moment: Moment, admitted: Admitted) -> Reply:
+        progress: Any = _progress(answer, moment.fraction)
         over = answer.outcome not in (Outcome.CREATED, Outcome.RUNNING, Outcome.UNKNOWN)
-        started = int(now) - 5
+        started = int(moment.born)
         data = {
             "TaskId": admitted.task_id,
             "TaskName": "simulated",
@@ -124,7 +124,7 @@ class Bdrc:
             # The documented example is RUNNING, complete, expired before it started and full of errors, all at once.
             "ErrorMessage": (answer.message or EMPTY) if over else "too many requests.",
             "StartTime": started,
-            "CompleteTime": int(now),
+            "CompleteTime": int(moment.since) if over else started + 1,
             "ExpireTime": started - 86_400,
             "TaskResult": _result(answer),
         }

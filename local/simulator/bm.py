@@ -10,7 +10,7 @@ from QcloudApi.common.sign import Sign
 
 from local.simulator.api import Admitted, Keyring, Limit, Once, Refused
 from local.simulator.credentials import Credential
-from local.simulator.lives import Answer, Dialect, Fault, Outcome
+from local.simulator.lives import Answer, Dialect, Fault, Moment, Outcome
 from local.simulator.loopback import Reply, Request, json_reply
 
 PATH = "/v2/index.php"
@@ -100,7 +100,7 @@ class Bm:
             Fault.NOT_FOUND: Refused(5000, "The task does not exist"),
         }[kind]
 
-    def answer(self, answer: Answer, fraction: float, admitted: Admitted, now: float) -> Reply:
+    def answer(self, answer: Answer, moment: Moment, admitted: Admitted) -> Reply:
         number: Any = str if answer.dialect is Dialect.STRINGS else int
         data = {"status": number(_overall(answer))} | _machines(answer, number)
         if answer.dialect is Dialect.BLANKS:

@@ -88,10 +88,10 @@ class Clouds:
     def _live(self, api: Api, request: Request, admitted: Admitted, now: float) -> Reply:
         with self._lock:
             course = self._course(api, admitted.task_id, now)
-            says, fraction = course.advance(now)
+            says, moment = course.advance(now)
             poll = course.polls
         if isinstance(says, Answer):
-            reply = api.answer(says, fraction, admitted, now)
+            reply = api.answer(says, moment, admitted)
             verdict = f"answered {says.outcome}"
         else:
             reply = self._go_wrong(api, request, says, admitted, now)
@@ -102,7 +102,7 @@ class Clouds:
     def _course(self, api: Api, task_id: str, now: float) -> Course:
         key = (api.name, task_id)
         if key not in self._courses:
-            self._courses[key] = Course(life=self._scripts.get(task_id) or life_of(task_id), began=now)
+            self._courses[key] = Course(life=self._scripts.get(task_id) or life_of(task_id), born=now)
         return self._courses[key]
 
     def _go_wrong(self, api: Api, request: Request, kind: Fault, admitted: Admitted, now: float) -> Reply:

@@ -10,7 +10,7 @@ two digits; an id needs at least four). Any other id lives ``default``.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -86,18 +86,31 @@ class Life:
     digits: int | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """When a task is looked at: ``born`` at its first poll, in this step ``since``; ``fraction`` of it has passed."""
+
+    born: float
+    since: float
+    fraction: float
+
+
 @dataclass(slots=True)
 class Course:
     """How far one task has come in its life. ``advance`` is called once per poll."""
 
     life: Life
-    began: float
+    born: float
+    began: float = 0.0
     step: int = 0
     polls_in_step: int = 0
-    polls: int = field(default=0)
+    polls: int = 0
 
-    def advance(self, now: float) -> tuple[Answer | Fault, float]:
-        """What is said at ``now``, and which fraction of its step has passed."""
+    def __post_init__(self) -> None:
+        self.began = self.born
+
+    def advance(self, now: float) -> tuple[Answer | Fault, Moment]:
+        """What is said at ``now``."""
         while self._over(now):
             seconds = self.current.seconds
             # A step limited by time ended when it was due, not when somebody next looked.
@@ -107,7 +120,7 @@ class Course:
             self.polls_in_step = 0
         self.polls_in_step += 1
         self.polls += 1
-        return self.current.says, self._fraction(now)
+        return self.current.says, Moment(born=self.born, since=self.began, fraction=self._fraction(now))
 
     @property
     def current(self) -> Step:

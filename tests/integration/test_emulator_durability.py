@@ -287,6 +287,34 @@ def test_a_function_has_three_processes_at_most_and_they_end_with_the_emulator(s
     assert not runs(worker)
 
 
+RECEIVER = """
+import os, boto3
+def handler(event, context):
+    print("called")
+    for record in event["Records"]:
+        key = {"pk": {"S": record["body"]}, "sk": {"S": "task"}, "state": {"S": "received"}}
+        boto3.client("dynamodb").put_item(TableName="tasks", Item=key)
+"""
+
+
+def test_queues_and_functions_go_on_at_another_port(stack: Stack) -> None:
+    queue = stack.client("sqs").create_queue(QueueName="q")["QueueUrl"]
+    create_function(stack, "receive", RECEIVER)
+    stack.client("lambda").create_event_source_mapping(
+        FunctionName="receive", EventSourceArn="arn:aws:sqs:us-east-1:000000000000:q"
+    )
+    stack.emulator.stop()
+    moved = started(Settings(home=stack.settings.home, port=free_port()))
+    try:
+        moved.client("sqs").send_message(QueueUrl=queue, MessageBody="news")
+        deadline = time.monotonic() + 10
+        while rows(moved) != {"news": "received"}:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    finally:
+        moved.kill()
+
+
 PARENT = """
 import sys, threading, pathlib
 from local.settings import Settings

@@ -27,6 +27,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from requests.auth import AuthBase
 
 from taskhook import __version__, http
 from taskhook.addresses import is_private_network, is_public
@@ -459,8 +460,21 @@ def test_a_gzip_bomb_is_never_unpacked(serve: Serve) -> None:
 # --- the address -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.1", "2130706433", "0x7f.1", "0177.0.0.1"])
-def test_a_refused_address_is_never_connected_to(serve: Serve, host: str) -> None:
+def test_a_name_of_this_machine_is_refused(serve: Serve) -> None:
+    server = serve(OK)
+    with pytest.raises(AddressRefused):
+        get(server.url(host="localhost"), allow=is_public)
+    assert server.seen == []
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1", "2130706433", "0x7f.1", "0177.0.0.1", "0x7f000001"])
+def test_a_refused_address_is_never_connected_to(serve: Serve, host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = socket.getaddrinfo
+
+    def like_libc(spelling: str, *args: Any, **options: Any) -> Any:
+        return real(socket.inet_ntoa(socket.inet_aton(spelling)), *args, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", like_libc)
     server = serve(OK)
     with pytest.raises(AddressRefused) as caught:
         get(server.url(host=host), allow=is_public)
@@ -725,6 +739,17 @@ def test_no_error_and_no_log_shows_the_url(serve: Serve, script: Script, caplog:
     assert SECRET not in caplog.text
 
 
+@dataclass
+class Token(AuthBase):
+    """A header that requests never looks at: auth adds it last, here with what was pasted around the secret."""
+
+    value: str | bytes
+
+    def __call__(self, r: requests.PreparedRequest) -> requests.PreparedRequest:
+        r.headers["X-Token"] = self.value  # type: ignore[assignment]
+        return r
+
+
 @pytest.mark.parametrize(
     "request_",
     [
@@ -735,9 +760,18 @@ def test_no_error_and_no_log_shows_the_url(serve: Serve, script: Script, caplog:
         requests.Request("GET", f"file:///{SECRET}"),
         requests.Request("GET", f"http://{'a' * 64}é.test/{SECRET}"),
         requests.Request("GET", f"http://{NAME}/", headers={"X-Key": f"{SECRET}\r\nX: y"}),
+        requests.Request("GET", f"http://{NAME}/", headers={"X-Key": f"任务 {SECRET}"}),
+        requests.Request("GET", f"http://{NAME}/", headers={f"X {SECRET}": "y"}),
+        requests.Request("GET", f"http://{NAME}/", auth=Token(f"{SECRET}\n")),
+        requests.Request("GET", f"http://{NAME}/", auth=Token(f"{SECRET} 任")),
+        requests.Request("GET", f"http://{NAME}/", auth=Token(f"{SECRET}\0".encode())),
+        requests.Request("GET", f"http://{NAME}/", params={SECRET: "\ud800"}),
         requests.Request("GET", f"http://{NAME}/", json={SECRET: float("nan")}),
     ],
-    ids=["no scheme", "bad port", "no host", "ftp", "file", "long label", "header injection", "not JSON"],
+    ids=[
+        *("no scheme", "bad port", "no host", "ftp", "file", "long label", "header injection", "Chinese header"),
+        *("name with a blank", "token with newline", "Chinese token", "token with a zero", "surrogate", "not JSON"),
+    ],
 )
 def test_a_request_that_nobody_can_send_is_a_setting_gone_wrong(request_: requests.Request) -> None:
     with pytest.raises(ConfigError, match=r"^the request cannot be sent: ") as caught:

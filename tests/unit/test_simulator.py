@@ -394,7 +394,7 @@ def test_documented_rate_limits_are_enforced_when_asked() -> None:
 
 def lived(life: Life, seconds: int = 25) -> list[str]:
     """What is said at one poll per second, repeats left out."""
-    course = Course(life=life, began=0.0)
+    course = Course(life=life, born=0.0)
     said = [str(says.outcome if isinstance(says, Answer) else says)
             for says, _ in (course.advance(float(second)) for second in range(seconds + 1))]  # fmt: skip
     return [word for n, word in enumerate(said) if n == 0 or said[n - 1] != word]
@@ -438,7 +438,7 @@ def test_each_life_goes_as_it_says(name: str) -> None:
 
 
 def test_time_counts_from_the_first_poll_however_seldom_one_looks() -> None:
-    course = Course(life=LIVES["slow"], began=100.0)
+    course = Course(life=LIVES["slow"], born=100.0)
     assert [course.advance(now)[0] for now in (100.0, 119.9)] == [LIVES["slow"].steps[n].says for n in (0, 2)]
     assert course.advance(120.0)[0] == LIVES["slow"].steps[-1].says
 
@@ -520,6 +520,18 @@ def test_bdrc_is_as_misleading_as_its_documentation(sim: Simulator) -> None:
     assert data.complete_time > data.start_time > data.expire_time
     assert data.execution_id.strip() == "empty"
     assert json.loads(data.task_detail)["resourceTypes"]
+
+
+def test_bdrc_times_stand_still_once_it_is_over() -> None:
+    now = float(NOW)
+    clouds = Clouds(clock=lambda: now)
+    seen = []
+    for second in (0, 5, 60):
+        now = float(NOW + second)
+        reply = clouds.respond(signed_acs3(task="failing-1", signature_nonce=f"n{second}"))
+        data = json.loads(reply.body)["Data"]
+        seen.append((data["TaskStatus"], data["StartTime"], data["CompleteTime"]))
+    assert seen == [("RUNNING", NOW, NOW + 1), ("FAILED", NOW, NOW + 2), ("FAILED", NOW, NOW + 2)]
 
 
 def test_bdrc_progress_moves() -> None:

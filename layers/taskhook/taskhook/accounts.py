@@ -1,6 +1,7 @@
 """The cloud accounts that taskhook may look with, as an operator wrote them down."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -36,7 +37,7 @@ def parse_account(name: str, text: str, *, allow_insecure: bool = False) -> Acco
     """
     record = _record(name, text)
     cloud = record.get("cloud")
-    if cloud not in _KEYS:
+    if not isinstance(cloud, str) or cloud not in _KEYS:
         raise ConfigError(f"account '{name}': \"cloud\" must be one of {', '.join(CLOUDS)}")
     keys = _KEYS[cloud]
     return Account(
@@ -62,8 +63,10 @@ def _record(name: str, text: str) -> dict[str, Any]:
 
 def _text(name: str, record: Mapping[str, Any], key: str) -> str:
     value = record.get(key)
-    if not isinstance(value, str) or not value.strip() or not value.isprintable():
+    if not isinstance(value, str) or not value.strip():
         raise ConfigError(f"account '{name}': \"{key}\" is missing or not a text")
+    if not value.isascii() or not value.isprintable():
+        raise ConfigError(f"account '{name}': \"{key}\" holds characters that no key has")
     return value.strip()
 
 
@@ -88,7 +91,7 @@ def _endpoint(name: str, service: str, url: Any, allow_insecure: bool) -> str:
         raise ConfigError(f"{where} is not a text")
     try:
         parts = urlsplit(url)
-        valid = bool(parts.hostname) and parts.port != 0
+        valid = bool(parts.hostname) and parts.port != 0 and not re.search(r"[^!-~]", url)
     except ValueError:
         valid = False
     if not valid or parts.query or parts.fragment or "@" in parts.netloc:

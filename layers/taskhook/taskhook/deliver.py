@@ -83,13 +83,13 @@ def _payload(id: str, watch: int, destination: str, again: float | None) -> dict
 def _tell(sender: Sender, task: Task, name: str, now: float) -> tuple[Judgment, Attempt]:
     try:
         destination = _destination(sender, task, name)
+        judgment, answer = _send(sender, destination, destinations.request(destination, task, now))
+        if judgment.verdict is Verdict.BAD_CONTENT:
+            plain = destinations.plain(destination, task, now)
+            if plain is not None:
+                judgment, answer = _send(sender, destination, plain)
     except ConfigError as error:
         return _recorded(task, now, Judgment(verdict=Verdict.DEAD, detail=str(error)[:200]), None)
-    judgment, answer = _send(sender, destination, destinations.request(destination, task, now))
-    if judgment.verdict is Verdict.BAD_CONTENT:
-        plain = destinations.plain(destination, task, now)
-        if plain is not None:
-            judgment, answer = _send(sender, destination, plain)
     return _recorded(task, now, judgment, answer, sender.clock())
 
 
@@ -103,7 +103,7 @@ def _send(sender: Sender, destination: Destination, request: requests.Request) -
     rule = destinations.address_rule(sender.allow_private)
     try:
         answer = sender.send(request, seconds=ATTEMPT_SECONDS, max_bytes=ANSWER_BYTES, allow=rule)
-    except AddressRefused as error:
+    except (AddressRefused, ConfigError) as error:
         return Judgment(verdict=Verdict.DEAD, detail=str(error)[:200]), None
     except TransportError as error:
         return Judgment(verdict=Verdict.TRANSIENT, detail=str(error)[:200]), None

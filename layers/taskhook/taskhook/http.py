@@ -10,6 +10,7 @@ import http.client
 import logging
 import os
 import queue
+import re
 import socket
 import ssl
 import threading
@@ -51,6 +52,10 @@ FORCED_HEADERS = {"Connection": "close", "Accept-Encoding": "identity"}
 # These write whole URLs into the log, at DEBUG and for malformed headers at WARNING, and some URLs are secrets.
 for _name in ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry"):
     logging.getLogger(_name).addFilter(lambda record: False)
+
+# RFC 9110, 5.1 and 5.5.
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 type SocketAddress = tuple[str, int] | tuple[str, int, int, int]
 
@@ -136,7 +141,8 @@ def _prepare(request: requests.Request) -> requests.PreparedRequest:
         ours.headers.update(headers)
     try:
         prepared = ours.prepare()
-    except requests.RequestException as error:
+        _check_headers(prepared)
+    except (requests.RequestException, UnicodeError) as error:
         fault = ConfigError(f"the request cannot be sent: {_unsendable(error)}")
     else:
         if urlsplit(prepared.url).scheme in ("http", "https"):
@@ -145,12 +151,22 @@ def _prepare(request: requests.Request) -> requests.PreparedRequest:
     raise fault
 
 
-def _unsendable(error: requests.RequestException) -> str:
+def _check_headers(prepared: requests.PreparedRequest) -> None:
+    """``requests`` looks at headers before auth adds its own, and http.client would quote a bad one, token and all."""
+    for name, value in prepared.headers.items():
+        text = value.decode("latin-1") if isinstance(value, bytes) else value
+        if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(text):
+            raise requests.exceptions.InvalidHeader
+
+
+def _unsendable(error: Exception) -> str:
     """Which part is at fault. The error's own text would show the URL or the header."""
     if isinstance(error, requests.exceptions.InvalidHeader):
         return "a header has a name or a value that HTTP does not allow"
     if isinstance(error, requests.exceptions.InvalidJSONError):
         return "the body cannot be written as JSON"
+    if isinstance(error, UnicodeError):
+        return "it has text that is not valid Unicode"
     return "the URL is not complete or not valid"
 
 

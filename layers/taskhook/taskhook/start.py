@@ -10,6 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from taskhook import aws
 from taskhook.config import Settings
 from taskhook.store import execution_name
+from taskhook.task import is_task_key
 from taskhook.times import rfc3339_millis
 
 if TYPE_CHECKING:
@@ -49,12 +50,19 @@ def start_batch(starter: Starter, records: list[dict[str, Any]]) -> dict[str, An
 
 def _started(starter: Starter, record: dict[str, Any]) -> bool:
     try:
-        message = json.loads(record["body"])
-        starter.start(str(message["id"]), int(message["watch"]))
-    except (ValueError, KeyError, TypeError) as error:
+        starter.start(*_watch(record["body"]))
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         logger.error("malformed message", extra={"message_id": record["messageId"], "error": type(error).__name__})
         return False
     except (BotoCoreError, ClientError):
         logger.exception("not started", extra={"message_id": record["messageId"]})
         return False
     return True
+
+
+def _watch(body: str) -> tuple[str, int]:
+    message = json.loads(body)
+    id, number = message["id"], message["watch"]  # noqa: A001
+    if not isinstance(id, str) or not is_task_key(id) or type(number) is not int or number < 1:
+        raise ValueError("not a watch of a task")
+    return id, number

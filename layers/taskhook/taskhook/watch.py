@@ -25,6 +25,8 @@ NOT_FOUND_GRACE = 60.0
 DOUBTS = 5
 """Looks in a row that may end in doubt before the task counts as lost."""
 
+_ACCOUNT_HINT = "Store the account as docs/operations.md describes, then post the task again."
+
 type AccountOf = Callable[..., Account]
 type Send = Callable[..., http.Answer]
 
@@ -94,8 +96,7 @@ def _ask_once(watcher: Watcher, provider: Provider, task: Task, *, fresh: bool) 
     try:
         account = watcher.account(task.account, fresh=fresh)
     except ConfigError as error:
-        return _final("AccountNotUsable", str(error), "Store the account as docs/operations.md describes, then post "
-                      "the task again.")  # fmt: skip
+        return _unusable(error)
     question = Question(task_id=task.task_id, region=task.region, account=account, clock=watcher.clock)
     try:
         answer = watcher.send(provider.ask(provider, question), seconds=LOOK_SECONDS)
@@ -104,7 +105,14 @@ def _ask_once(watcher: Watcher, provider: Provider, task: Task, *, fresh: bool) 
         return Refusal(trouble=Trouble.DOUBTFUL, problem=_unreachable(error, hint))
     except TransportError as error:
         return Refusal(trouble=Trouble.TRANSIENT, problem=_unreachable(error, None))
+    except ConfigError as error:
+        return _unusable(error)
     return provider.read(provider, answer)
+
+
+def _unusable(error: ConfigError) -> Refusal:
+    hint = "Store the account as docs/operations.md describes, then post the task again."
+    return _final("AccountNotUsable", str(error), hint)
 
 
 def _unreachable(error: TransportError, hint: str | None) -> Problem:

@@ -13,6 +13,7 @@ from taskhook.api.document import JsonObject, join, parse_object, repeated
 from taskhook.api.problem import FieldError, invalid
 from taskhook.errors import ConfigError
 from taskhook.providers.model import Provider
+from taskhook.secret import LONGEST_SEALED
 
 FIELDS = ("provider", "task_id", "region", "account", "notify", "timeout_seconds", "title", "metadata")
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -177,7 +178,11 @@ class _Reader:
         faults = destinations.check(value, allow_private=self._here.allow_private)
         for fault in faults:
             self._fault(join(field, fault.field) if fault.field else field, fault.message)
-        return {} if faults else {destinations.label(value): value}
+        if faults:
+            return {}
+        if len(json.dumps(value).encode()) > LONGEST_SEALED:
+            self._fault(field, f"is too long: at most {LONGEST_SEALED} bytes as JSON can be sealed")
+        return {destinations.label(value): value}
 
     def _named(self, field: str, name: str) -> dict[str, Mapping[str, Any] | None]:
         if not NAME.fullmatch(name):

@@ -1,13 +1,17 @@
 """A request body as JSON, strictly: what one reader would take and another refuse is refused here, and said."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 from taskhook.api.problem import FieldError, ProblemError
+from taskhook.nesting import DEEPEST, too_deep
 
 LONGEST_BODY = 64 * 1024
 """Bytes."""
+
+_TOO_DEEP = f"The body is nested too deeply; at most {DEEPEST} levels are taken."
 
 
 class JsonObject(dict[str, Any]):
@@ -54,17 +58,19 @@ def _load(body: bytes) -> Any:
     except UnicodeError:
         raise ProblemError(400, "The body is not valid Unicode text in UTF-8.") from None
     except RecursionError:
-        raise ProblemError(400, "The body is nested too deeply.") from None
+        raise ProblemError(400, _TOO_DEEP) from None
     except ValueError as error:
         raise ProblemError(400, f"The body is not JSON: {str(error)[:100]}.") from None
+    if too_deep(document):
+        raise ProblemError(400, _TOO_DEEP)
     return document
 
 
 def _object(pairs: list[tuple[str, Any]]) -> JsonObject:
     found = JsonObject(pairs)
     if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        found.repeated = tuple(sorted({name for name in names if names.count(name) > 1}))
+        counts = Counter(name for name, _ in pairs)
+        found.repeated = tuple(sorted(name for name, count in counts.items() if count > 1))
     return found
 
 

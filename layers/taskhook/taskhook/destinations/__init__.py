@@ -29,8 +29,8 @@ __all__ = (
     "judge",
     "label",
     "parse",
+    "plain",
     "request",
-    "simpler",
 )
 
 TYPES = ("slack", "webhook")
@@ -84,9 +84,9 @@ def request(destination: Destination, task: Task, now: float) -> requests.Reques
     return _channel(destination.type).request(destination, task, now)
 
 
-def simpler(destination: Destination, task: Task, now: float) -> requests.Request | None:
-    """The news once more for a receiver that refused its content; None where it cannot be said more simply."""
-    make = _channel(destination.type).simpler
+def plain(destination: Destination, task: Task, now: float) -> requests.Request | None:
+    """The news once more for a receiver that refused its content; None where it cannot be any plainer."""
+    make = _channel(destination.type).plain
     return make(destination, task, now) if make else None
 
 

@@ -20,7 +20,7 @@ class Verdict(StrEnum):
     TRANSIENT = "transient"
     """The receiver is in trouble, or its answer is in doubt: again, after a while."""
     BAD_CONTENT = "bad_content"
-    """This message is refused, another might not be: once more and simpler, never again as it is."""
+    """This message is refused, another might not be: once more and plainer, never again as it is."""
     DEAD = "dead"
     """Nothing will be accepted there until somebody changes something: give up."""
 
@@ -61,8 +61,8 @@ class Channel:
     """One kind of destination. Every kind has a URL, which is checked for all of them in urls.py.
 
     ``fields`` are the other members of its record and ``check`` finds their faults (``url`` may be of any type there).
-    ``judge`` takes the current time, because a receiver may name a date to wait for. ``simpler`` makes the message of
-    last resort for a receiver that refused the content; None where a message cannot be simpler.
+    ``judge`` takes the current time, because a receiver may name a date to wait for. ``plain`` makes the message of
+    last resort for a receiver that refused the content; None where a message cannot be plainer.
     """
 
     type: str
@@ -70,4 +70,4 @@ class Channel:
     check: Callable[[Mapping[str, Any]], list[Fault]]
     request: Callable[[Destination, Task, float], requests.Request]
     judge: Callable[[Destination, Answer, float], Judgment]
-    simpler: Callable[[Destination, Task, float], requests.Request] | None = None
+    plain: Callable[[Destination, Task, float], requests.Request] | None = None

@@ -12,18 +12,18 @@ _ZERO_WIDTH_JOINER = "\u200d"
 _LONGEST_CLUSTER = 32
 """Code points. The longest emoji has 10 or so; letters under a hundred accents are a joke, and are cut."""
 
-_REORDERING = re.compile("[\u202a-\u202e\u2066-\u2069]")
+# Control characters that are no blanks either, and what would show the text after it in another order.
+_UNSEEN = re.compile("[\0-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 type Size = Callable[[str], int]
-"""What a channel counts: characters, UTF-16 units, bytes, after its own escaping. Must grow with the text."""
+"""What a channel counts: characters, UTF-16 units, bytes, after its own escaping. It grows with the text and
+is never less than its length."""
 
 
 def one_line(text: str) -> str:
-    """Without line breaks, runs of blanks, control characters, and what would show later text in another order."""
-    whole = _REORDERING.sub("", encodable(text))
-    visible = (" " if char.isspace() else char for char in whole if char.isspace() or not _control(char))
-    return " ".join("".join(visible).split())
+    """Without line breaks, runs of blanks, control characters and reordering."""
+    return " ".join(_UNSEEN.sub("", encodable(text)).split())
 
 
 def encodable(text: str) -> str:
@@ -31,16 +31,12 @@ def encodable(text: str) -> str:
     return _SURROGATE.sub("\ufffd", text)
 
 
-def _control(char: str) -> bool:
-    return unicodedata.category(char) == "Cc"
-
-
 def cut(text: str, limit: int, size: Size = len) -> str:
     """The text, or as much of its start as leaves room for an ellipsis within ``limit``."""
     if size(text) <= limit:
         return text
     room = limit - size(ELLIPSIS)
-    end = bisect_right(range(len(text) + 1), room, key=lambda length: size(text[:length])) - 1
+    end = bisect_right(range(min(len(text), limit) + 1), room, key=lambda length: size(text[:length])) - 1
     return text[: _boundary(text, max(end, 0))].rstrip() + ELLIPSIS
 
 

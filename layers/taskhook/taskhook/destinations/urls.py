@@ -84,7 +84,7 @@ def _unreadable(url: str) -> str | None:
             "and percent-encode other characters"
         )
     if _UNSAFE.search(url):
-        return "must not contain any of \" < > \\ ^ ` { | }: percent-encode them"
+        return 'must not contain any of " < > \\ ^ ` { | }: percent-encode them'
     if not re.match("https?://", url, re.IGNORECASE):
         return "must begin with https://"
     try:

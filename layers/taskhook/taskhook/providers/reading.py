@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from taskhook.http import Answer
+from taskhook.nesting import too_deep
 from taskhook.providers.model import Refusal, Trouble
 from taskhook.task import Problem
 
@@ -16,6 +17,10 @@ LONGEST_TEXT = 1000
 LONGEST_RESULT = 32 * 1024
 """Bytes kept of a provider's result, as JSON. A record in DynamoDB may have 400 KB, a message on a queue 1 MB."""
 MOST_RESOURCES = 500
+LONGEST_WORD = 100
+"""Characters kept of a status or a code. The longest that is documented has half as many."""
+LATEST_INSTANT = 253_402_300_799
+"""The last second of the year 9999: no calendar shows a later one. Milliseconds taken for seconds lie beyond."""
 
 
 def json_object(answer: Answer) -> dict[str, Any] | None:
@@ -27,11 +32,12 @@ def json_object(answer: Answer) -> dict[str, Any] | None:
 
 
 def loads(document: str | bytes) -> Any:
-    """The JSON value, None for what is none. NaN and Infinity are no JSON and become null."""
+    """The JSON value, None for what is none or nests absurdly. NaN and Infinity are no JSON and become null."""
     try:
-        return json.loads(document, parse_constant=lambda _: None)
+        value = json.loads(document, parse_constant=lambda _: None)
     except (ValueError, RecursionError):
         return None
+    return None if too_deep(value) else value
 
 
 def bounded(value: Any) -> Any:
@@ -68,7 +74,7 @@ def word(value: Any) -> str | None:
         return None
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    return str(value).strip() or None
+    return _encodable(str(value).strip()[:LONGEST_WORD]) or None
 
 
 def integer(value: Any) -> int | None:
@@ -83,16 +89,21 @@ def text(value: Any) -> str | None:
     """A message fit to show, None for what says nothing: null, blanks, and the literal ``empty`` that BDRC sends."""
     if not isinstance(value, str):
         return None
-    shown = value.strip()
+    shown = _encodable(value.strip())
     if not shown or shown.casefold() == "empty":
         return None
     return shown if len(shown) <= LONGEST_TEXT else shown[: LONGEST_TEXT - 1] + "…"
 
 
+def _encodable(value: str) -> str:
+    """JSON can smuggle in half a character (``"\\ud800"``), which no database takes."""
+    return value.encode(errors="replace").decode()
+
+
 def instant(value: Any) -> float | None:
     """Unix seconds; 0 and less mean that there is none yet."""
     number = integer(value)
-    return float(number) if number is not None and 0 < number < 1 << 40 else None
+    return float(number) if number is not None and 0 < number <= LATEST_INSTANT else None
 
 
 def not_an_answer(answer: Answer) -> Refusal:

@@ -55,7 +55,7 @@ def v2_read(provider: Provider, answer: Answer, observe: Observe) -> Outcome:
     data = reading.mapping(reading.get(body, "data"))
     # 5400 is "partly successful": an answer, if it carries one.
     if code == "0" or (code == "5400" and data):
-        return observe(provider, data or {})
+        return observe(provider, data or {}) if answer.status == 200 else reading.not_an_answer(answer)
     return _v2_refusal(body, code, answer)
 
 
@@ -110,8 +110,9 @@ def v3_read(provider: Provider, answer: Answer, observe: Observe, *, more: refus
     if response is None:
         return reading.not_an_answer(answer)
     request_id = reading.text(reading.get(response, "RequestId"))
-    error = reading.mapping(reading.get(response, "Error"))
-    if error is not None:
+    failure = reading.get(response, "Error")
+    if failure is not None:
+        error = reading.mapping(failure)
         return refusals.refusal(
             refusals.TENCENT_V3,
             code=reading.word(reading.get(error, "Code")) or "UnknownError",

@@ -1,0 +1,134 @@
+"""The real template, deployed by SAM CLI on the emulator, with simulated providers and real receivers on loopback."""
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from local.process import free_port
+from local.receiver import Message, Receiver
+from local.run import serving
+from local.settings import Settings
+from local.simulator import ALIBABA, TENCENT, TENCENT_EXPIRED, Simulator
+from local.stack import Stack
+
+SECRET = "whsec_" + "dGhpcyBpcyBhIHNlY3JldCBvZiB0aGUgdGVzdHM="
+ENDED = ("succeeded", "failed", "partial", "canceled", "timed_out", "lost", "stopped")
+
+QUICK_PARAMETERS = {
+    "ApiRate": "1000",
+    "ApiBurst": "2000",
+    "DeliveryAttempts": "3",
+    "ProviderPatienceSeconds": "20",
+}
+
+
+def config_for(sim: Simulator, rx: Receiver) -> dict[str, dict[str, dict[str, Any]]]:
+    webhook = {"type": "webhook", "secret": SECRET}
+    return {
+        "accounts": {
+            "tencent": TENCENT.account(sim.url),
+            "alibaba": ALIBABA.account(sim.url),
+            "expired": TENCENT_EXPIRED.account(sim.url),
+        },
+        "destinations": {
+            "default": {**webhook, "url": rx.url("/hook")},
+            "slack": {"type": "slack", "url": rx.url("/slack")},
+            "down": {**webhook, "url": rx.url("/hook/down")},
+            "shaky": {**webhook, "url": rx.url("/hook/down/1")},
+            "slow": {**webhook, "url": rx.url("/hook/slow/2")},
+            "busy": {**webhook, "url": rx.url("/hook/429/1")},
+            "paused": {**webhook, "url": rx.url("/hook/503/1")},
+            "gone": {**webhook, "url": rx.url("/hook/gone")},
+            "redirect": {**webhook, "url": rx.url("/hook/redirect")},
+            "drip": {**webhook, "url": rx.url("/hook/drip")},
+            "nobody": {**webhook, "url": f"http://127.0.0.1:{free_port()}/"},
+            "no-service": {"type": "slack", "url": rx.url("/slack/no_service")},
+        },
+    }
+
+
+@dataclass(frozen=True)
+class World:
+    """A running installation and everybody around it."""
+
+    sim: Simulator
+    rx: Receiver
+    stack: Stack
+
+    def call(self, method: str, path: str, **options: Any) -> requests.Response:
+        headers = {"x-api-key": self.stack.api_key, **options.pop("headers", {})}
+        return requests.request(method, self.stack.url + path, headers=headers, timeout=60, **options)
+
+    def post(self, provider: str, task_id: str | int, **more: Any) -> dict[str, Any]:
+        """Post a task that must be taken."""
+        region = {} if provider == "tencent.bm" else {"region": "cn-shanghai" if "bdrc" in provider else "ap-guangzhou"}
+        answer = self.call("POST", "/tasks", json={"provider": provider, "task_id": task_id, **region, **more})
+        assert answer.status_code in (200, 202), answer.text
+        task: dict[str, Any] = answer.json()
+        return task
+
+    def get(self, id: str) -> dict[str, Any]:
+        answer = self.call("GET", f"/tasks/{id}")
+        assert answer.status_code == 200, answer.text
+        task: dict[str, Any] = answer.json()
+        return task
+
+    def wait(self, id: str, until: Callable[[dict[str, Any]], bool], seconds: float = 90) -> dict[str, Any]:
+        deadline = time.monotonic() + seconds
+        while not until(task := self.get(id)):
+            assert time.monotonic() < deadline, f"still {task}"
+            time.sleep(0.25)
+        return task
+
+    def ended(self, id: str, seconds: float = 90) -> dict[str, Any]:
+        return self.wait(id, lambda task: task["state"] in ENDED, seconds)
+
+    def settled(self, id: str, seconds: float = 90) -> dict[str, Any]:
+        """Ended, and every destination has been told or given up."""
+        return self.wait(id, lambda task: task["state"] in ENDED and "pending" not in deliveries(task), seconds)
+
+    def news_of(self, id: str, path: str = "/hook") -> list[Message]:
+        """The webhooks on this path that speak of a task, whatever was answered."""
+        return [one for one in self.rx.messages if one.path == path and one.json["data"]["id"] == id]
+
+    def slack_of(self, text: str) -> list[Message]:
+        return [one for one in self.rx.messages if one.path == "/slack" and text in one.body.decode()]
+
+    def messages_on(self, queue_output: str) -> list[str]:
+        queue = self.stack.outputs()[queue_output]
+        sqs = self.stack.client("sqs")
+        return [one["Body"] for one in _drain(sqs, queue)]
+
+
+def _drain(sqs: Any, queue: str) -> Iterator[Mapping[str, Any]]:
+    while batch := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, VisibilityTimeout=1).get("Messages"):
+        yield from batch
+        for one in batch:
+            sqs.delete_message(QueueUrl=queue, ReceiptHandle=one["ReceiptHandle"])
+
+
+def deliveries(task: Mapping[str, Any]) -> list[str]:
+    return [one["state"] for one in task["deliveries"]]
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """One installation for all tests that do not break it. The functions' IAM roles are enforced."""
+    home: Path = tmp_path_factory.mktemp("home")
+    before = os.environ.get("AUTH")
+    os.environ["AUTH"] = "true"
+    try:
+        with Simulator() as sim, Receiver(secret=SECRET) as rx:
+            settings = Settings(home=home, port=0)
+            with serving(settings, config=config_for(sim, rx), parameters=QUICK_PARAMETERS) as stack:
+                yield World(sim, rx, stack)
+    finally:
+        os.environ.pop("AUTH")
+        if before is not None:
+            os.environ["AUTH"] = before

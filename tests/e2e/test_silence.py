@@ -1,0 +1,106 @@
+"""What could end in silence, and does not: duplicate messages, dead executions, kills, secrets where nobody looks."""
+
+import json
+import time
+from pathlib import Path
+
+from tests.e2e.conftest import QUICK_PARAMETERS, SECRET, World, config_for
+
+from local.receiver import Receiver
+from local.run import serving
+from local.settings import Settings
+from local.simulator import ALIBABA, TENCENT, Simulator
+
+
+def test_a_queue_message_delivered_twice_starts_nothing_twice(world: World) -> None:
+    task = world.post("tencent.clb", "slow-twice")
+    sqs, outputs = world.stack.client("sqs"), world.stack.outputs()
+    for _ in range(3):
+        sqs.send_message(QueueUrl=outputs["TasksQueueUrl"], MessageBody=json.dumps({"id": task["id"], "watch": 1}))
+    after = world.settled(task["id"])
+    assert len(world.sim.log.of("slow-twice")) == after["polls"]
+    assert len(world.news_of(task["id"])) == 1
+    names = [one["name"] for one in _executions(world) if one["name"].startswith(task["id"])]
+    assert names == [f"{task['id']}-1"]
+
+
+def test_an_execution_that_is_aborted_is_replaced(world: World) -> None:
+    task = world.post("tencent.clb", "slow-aborted")
+    world.wait(task["id"], lambda one: one["polls"] > 0)
+    [execution] = [one for one in _executions(world) if one["name"] == f"{task['id']}-1"]
+    world.stack.client("stepfunctions").stop_execution(executionArn=execution["executionArn"], cause="a test")
+    after = world.settled(task["id"], seconds=60)
+    assert after["state"] == "succeeded"
+    assert len(world.news_of(task["id"])) == 1
+
+
+def test_a_task_whose_queue_message_was_lost_is_found_by_the_sweep(world: World) -> None:
+    task = world.post("tencent.clb", "forever-sweep")
+    world.wait(task["id"], lambda one: one["polls"] > 0)
+    table, dynamodb = world.stack.outputs()["TableName"], world.stack.client("dynamodb")
+    # As if accepted ten minutes ago by a submit that could not reach the queue.
+    dynamodb.update_item(
+        TableName=table,
+        Key={"id": {"S": task["id"]}},
+        UpdateExpression="SET #watch = :new, watch_since = :then",
+        ExpressionAttributeNames={"#watch": "watch"},
+        ExpressionAttributeValues={":new": {"N": "7"}, ":then": {"N": str(time.time() - 600)}},
+    )
+    answer = world.stack.client("lambda").invoke(FunctionName=world.stack.outputs()["ReconcileFunction"], Payload=b"{}")
+    assert json.loads(answer["Payload"].read())["revived"] >= 1
+    world.wait(task["id"], lambda one: one["polls"] > task["polls"] + 1)
+    assert [one for one in _executions(world) if one["name"] == f"{task['id']}-8"]
+
+
+def test_no_secret_is_left_in_logs_histories_records_or_answers(world: World) -> None:
+    own = {"type": "webhook", "url": world.rx.url("/hook/gone"), "secret": SECRET, "headers": {"x-canary": "Kanarienvogel"}}
+    task = world.post("tencent.clb", "failing-canary", notify=[own, "no-service", "drip", "default"])
+    world.wait(task["id"], lambda one: sum(d["state"] != "pending" for d in one["deliveries"]) >= 3)
+    outputs = world.stack.outputs()
+    logs = world.stack.client("logs")
+    seen = [json.dumps(world.get(task["id"])), world.call("GET", f"/tasks/{task['id']}/deliveries").text]
+    for group in ("submit", "start", "poll", "notify", "reconcile", "api"):
+        for page in logs.get_paginator("filter_log_events").paginate(logGroupName=f"/taskhook/{group}"):
+            seen += [event["message"] for event in page["events"]]
+    for execution in _executions(world):
+        history = world.stack.client("stepfunctions").get_execution_history(executionArn=execution["executionArn"])
+        seen.append(json.dumps(history["events"], default=str))
+    for page in world.stack.client("dynamodb").get_paginator("scan").paginate(TableName=outputs["TableName"]):
+        seen.append(json.dumps(page["Items"], default=str))
+    assert len(seen) > 20
+    secrets = (SECRET, SECRET.removeprefix("whsec_"), TENCENT.secret, TENCENT.key_id, ALIBABA.secret, ALIBABA.key_id,
+               "Kanarienvogel", "/hook/gone", "/slack", "/hook/drip", world.stack.api_key)  # fmt: skip
+    found = {secret for secret in secrets for text in seen if secret in text}
+    assert not found
+
+
+def test_after_a_kill_every_watch_goes_on_and_nobody_is_told_twice(tmp_path: Path) -> None:
+    with Simulator() as sim, Receiver(secret=SECRET) as rx:
+        settings, config = Settings(home=tmp_path, port=0), config_for(sim, rx)
+        with serving(settings, config=config, parameters=QUICK_PARAMETERS) as stack:
+            before = World(sim, rx, stack)
+            told = before.post("tencent.clb", "instant-before", notify=["default", "slack"])
+            before.settled(told["id"])
+            going = [before.post("tencent.clb", f"slow-kill-{number}")["id"] for number in range(5)]
+            waiting = before.post("alibaba.bdrc", "instant-shaky", notify=["shaky", "default"])
+            before.wait(going[0], lambda one: one["polls"] > 0)
+            accepted = [before.post("tencent.dts", f"quick-kill-{number}")["id"] for number in range(5)]
+            key = stack.api_key
+            stack.kill()  # right after the answer: nothing that was accepted may be forgotten
+        with serving(settings, config=config, parameters=QUICK_PARAMETERS) as stack:
+            after = World(sim, rx, stack)
+            assert stack.api_key == key
+            for id in [told["id"], *going, *accepted, waiting["id"]]:
+                task = after.settled(id, seconds=120)
+                assert task["state"] == "succeeded", task
+                assert {one["state"] for one in task["deliveries"]} == {"delivered"}
+                acknowledged = [one for one in after.news_of(id) if one.status == 204]
+                assert len(acknowledged) == 1, task["task_id"]
+            assert len(after.slack_of("instant-before")) == 1
+
+
+def _executions(world: World) -> list[dict[str, str]]:
+    pages = world.stack.client("stepfunctions").get_paginator("list_executions").paginate(
+        stateMachineArn=world.stack.outputs()["StateMachineArn"]
+    )
+    return [one for page in pages for one in page["executions"]]

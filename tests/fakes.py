@@ -1,0 +1,71 @@
+"""The outside in memory, as far as decisions need it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from requests import Request
+
+from taskhook.errors import StoreConflict
+from taskhook.http import Answer
+from taskhook.queues import Queues
+from taskhook.store import Store
+from taskhook.task import Delivery, Task
+
+
+class MemoryStore(Store):
+    """The table of tasks with the same conditions; ``meanwhile`` runs just before a write, as another writer would."""
+
+    def __init__(self, *tasks: Task) -> None:
+        self.tasks = {task.id: task for task in tasks}
+        self.writes = 0
+        self.meanwhile: Callable[[], None] = lambda: None
+
+    def get(self, id: str) -> Task | None:  # noqa: A002
+        return self.tasks.get(id)
+
+    def save_look(self, task: Task) -> Task:
+        self.meanwhile()
+        known = self.tasks[task.id]
+        if known.watch != task.watch or known.state.terminal:
+            raise StoreConflict("the task has changed meanwhile")
+        return self._put(replace(task, deliveries=known.deliveries, sealed=known.sealed))
+
+    def save_delivery(self, task: Task, name: str, delivery: Delivery) -> Task:
+        self.meanwhile()
+        known = self.tasks[task.id]
+        if known.watch != task.watch:
+            raise StoreConflict("the task has changed meanwhile")
+        return self._put(replace(known.with_delivery(name, delivery), restarts=0))
+
+    def _put(self, task: Task) -> Task:
+        self.writes += 1
+        self.tasks[task.id] = task
+        return task
+
+
+@dataclass
+class Line:
+    """A stand-in for ``http.send``: answers in turn, keeps the requests; an exception among the answers is raised."""
+
+    answers: list[Answer | Exception]
+    requests: list[Request] = field(default_factory=list)
+    options: list[dict[str, Any]] = field(default_factory=list)
+
+    def __call__(self, request: Request, **options: Any) -> Answer:
+        self.requests.append(request)
+        self.options.append(options)
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryQueues(Queues):
+    """Keeps what would have been sent: ``("undelivered", {...})``."""
+
+    sent: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+
+    def _send(self, queue: str, body: dict[str, Any]) -> None:
+        self.sent.append((queue, body))

@@ -1,0 +1,272 @@
+"""The body of ``POST /tasks``: every fault by its path, all at once, and no value where a secret could be."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from taskhook.accounts import Account
+from taskhook.api import body
+from taskhook.api.body import Installation, Wish, parse_wish
+from taskhook.api.problem import ProblemError
+from taskhook.errors import ConfigError
+from tests.strategies import json_values
+
+VALID = {
+    "provider": "tencent.clb",
+    "task_id": "55c85074-3e7f-4c6d-864f-673660d4f8de",
+    "region": "ap-guangzhou",
+    "notify": ["ops"],
+}
+HOOK = {"type": "webhook", "url": "https://hooks.example.com/s3cr3t"}
+
+
+def account(name: str) -> Account:
+    clouds = {"tencent": "tencent", "alibaba": "alibaba", "prod": "tencent"}
+    if name not in clouds:
+        raise ConfigError(f"no account '{name}' is configured")
+    return Account(name=name, cloud=clouds[name], key_id="i", key_secret="s3cr3t")
+
+
+HERE = Installation(account=account, has_destination=lambda name: name in ("ops", "default"), allow_private=False)
+
+
+def wish(**changes: Any) -> Wish:
+    record = {name: value for name, value in {**VALID, **changes}.items() if value is not ...}
+    return parse_wish(json.dumps(record).encode(), HERE)
+
+
+def faults(here: Installation = HERE, **changes: Any) -> dict[str, str]:
+    record = {name: value for name, value in {**VALID, **changes}.items() if value is not ...}
+    with pytest.raises(ProblemError) as refused:
+        parse_wish(json.dumps(record).encode(), here)
+    assert refused.value.status == 422
+    assert "s3cr3t" not in json.dumps(refused.value.body())
+    return {one.field: one.message for one in refused.value.errors}
+
+
+def test_what_is_left_out_falls_back_as_promised() -> None:
+    parsed = wish(notify=...)
+    assert parsed.provider.name == "tencent.clb.DescribeTaskStatus"
+    assert (parsed.account, parsed.timeout, parsed.title, parsed.metadata) == ("tencent", 86_400, None, {})
+    assert parsed.notify == {"default": None}
+
+
+def test_everything_that_is_given_is_taken() -> None:
+    parsed = wish(account="prod", notify=["ops", HOOK], timeout_seconds=60, title=" T ", metadata={"a": [1]})
+    assert (parsed.account, parsed.timeout, parsed.title, parsed.metadata) == ("prod", 60, "T", {"a": [1]})
+    assert parsed.notify["ops"] is None
+    assert list(parsed.notify.values()).count(HOOK) == 1
+
+
+@pytest.mark.parametrize("field", ["region", "account", "title", "metadata"])
+def test_null_is_as_good_as_leaving_it_out(field: str) -> None:
+    provider = {"provider": "tencent.bm", "task_id": 7}
+    assert wish(**{**provider, field: None}) == wish(**{**provider, field: ...})
+
+
+def test_all_faults_are_reported_at_once_by_field() -> None:
+    found = faults(
+        provider="tencent.cbl",
+        task_id=True,
+        region="not a region",
+        account="nobody",
+        notify=["nobody", 7, {"type": "webhook", "url": "http://10.0.0.1/s3cr3t"}],
+        timeout_seconds=0,
+        title="x" * 201,
+        metadata=[],
+        colour="red",
+    )
+    assert set(found) == {
+        "provider", "task_id", "region", "account", "notify[0]", "notify[1]", "notify[2].url", "timeout_seconds",
+        "title", "metadata", "colour",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("field", ["provider", "task_id"])
+def test_required_fields_are_required(field: str) -> None:
+    assert "required" in faults(**{field: ...})[field]
+    assert "null" in faults(**{field: None})[field]
+
+
+@pytest.mark.parametrize(
+    ("field", "meant"), [("taskId", "task_id"), ("timeout", "timeout_seconds"), ("acount", "account")]
+)
+def test_an_unknown_field_is_refused_by_name_with_the_one_that_was_meant(field: str, meant: str) -> None:
+    assert f"did you mean '{meant}'?" in faults(**{field: 1})[field]
+
+
+def test_an_unknown_field_near_to_nothing_is_refused_with_the_list() -> None:
+    assert faults(**{"x" * 5000: 1}).keys() == {"x" * 100}
+    assert "provider, task_id, region" in faults(zzz=1)["zzz"]
+    assert '""' in faults(**{"": 1})
+
+
+def test_a_field_given_twice_is_refused() -> None:
+    text = json.dumps(VALID)[:-1] + ',"region":"ap-shanghai"}'
+    with pytest.raises(ProblemError) as refused:
+        parse_wish(text.encode(), HERE)
+    assert [one.field for one in refused.value.errors] == ["region"]
+
+
+def test_an_unknown_provider_names_the_nearest() -> None:
+    assert "did you mean tencent.clb" in faults(provider="tencent.cbl")["provider"]
+    assert "known are" in faults(provider="zzzzzzzzzz")["provider"]
+
+
+@pytest.mark.parametrize("value", ["abc", "1.5", -1, 2**63, "9" * 30])
+def test_bare_metal_wants_a_whole_number_of_64_bits(value: Any) -> None:
+    message = faults(provider="tencent.bm", task_id=value)["task_id"]
+    assert "64 bits" in message
+    assert "taskId" in message
+
+
+@pytest.mark.parametrize("value", ["../", "../../etc/passwd", "a/b", "a\x00b", "a\nb", "..", "%2e%2e"])
+def test_a_task_id_cannot_leave_its_path(value: str) -> None:
+    assert "must be letters, digits" in faults(provider="alibaba.bdrc", task_id=value, region="cn-shanghai")["task_id"]
+
+
+@pytest.mark.parametrize("value", [1.5, True, [], {}, ""])
+def test_a_task_id_is_text_or_a_whole_number(value: Any) -> None:
+    assert "task_id" in faults(task_id=value)
+
+
+def test_a_number_and_its_text_are_the_same_task_id() -> None:
+    by_number, by_text = (wish(provider="tencent.bm", task_id=value) for value in (1000123, "1000123"))
+    assert by_number.task_id == by_text.task_id == "1000123"
+
+
+@pytest.mark.parametrize("provider", ["tencent.clb", "tencent.dts", "alibaba.bdrc"])
+def test_a_region_is_required_where_the_api_needs_one(provider: str) -> None:
+    assert "is required by" in faults(provider=provider, region=...)["region"]
+
+
+def test_bare_metal_needs_no_region() -> None:
+    assert wish(provider="tencent.bm", task_id=1, region=...).region is None
+
+
+@pytest.mark.parametrize("region", ["evil.example.com", "a/b", "a@b", "a:1", "x" * 40, "-a", "", 7])
+def test_a_region_that_could_name_another_host_is_refused(region: Any) -> None:
+    assert "region" in faults(region=region)
+
+
+def test_a_region_is_taken_in_any_case() -> None:
+    assert wish(region="AP-Guangzhou").region == "ap-guangzhou"
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "../x", "x" * 65, "a b", 7])
+def test_an_account_name_cannot_leave_its_path(name: Any) -> None:
+    assert "account" in faults(account=name)
+
+
+def test_an_account_that_is_not_configured_is_a_fault_even_as_the_fallback() -> None:
+    def nobody(name: str) -> Account:
+        raise ConfigError(f"no account '{name}' is configured")
+
+    here = Installation(account=nobody, has_destination=HERE.has_destination, allow_private=False)
+    assert "no account 'tencent'" in faults(here)["account"]
+
+
+def test_an_account_of_another_cloud_is_a_fault() -> None:
+    assert "is an account of alibaba" in faults(account="alibaba")["account"]
+
+
+@pytest.mark.parametrize("value", [None, {}, "ops", [], ["ops"] * 11])
+def test_notify_is_a_list_of_one_to_ten(value: Any) -> None:
+    assert "notify" in faults(notify=value)
+
+
+def test_a_missing_default_destination_says_where_the_name_comes_from() -> None:
+    here = Installation(account=account, has_destination=lambda name: False, allow_private=False)
+    assert "notify was left out" in faults(here, notify=...)["notify"]
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("http://hooks.example.com/s3cr3t", "https"),
+        ("https://user:s3cr3t@hooks.example.com/", "password"),
+        ("https://127.0.0.1/s3cr3t", "public internet"),
+        ("https://10.1.2.3/s3cr3t", "public internet"),
+        ("https://192.168.0.1/s3cr3t", "public internet"),
+        ("https://[::1]/s3cr3t", "public internet"),
+        ("https://[::ffff:10.0.0.1]/s3cr3t", "public internet"),
+        ("https://2130706433/s3cr3t", "public internet"),
+        ("https://localhost/s3cr3t", "public internet"),
+        ("https://169.254.169.254/latest/s3cr3t", "public internet"),
+        ("https://100.100.100.200/latest/s3cr3t", "public internet"),
+        ("https://metadata.google.internal/s3cr3t", "public internet"),
+        ("ftp://hooks.example.com/s3cr3t", "https"),
+        ("//hooks.example.com/s3cr3t", "https"),
+        ("s3cr3t", "https"),
+        ("https://", "host"),
+        ("https://hooks.example.com/s3cr3t#x", "fragment"),
+        (7, "text"),
+        (None, "required"),
+    ],
+)
+def test_a_url_that_must_not_be_called_is_refused_without_showing_it(url: Any, said: str) -> None:
+    found = faults(notify=[{"type": "webhook", "url": url}])
+    assert said in found["notify[0].url"]
+
+
+@pytest.mark.parametrize("one", [7, None, True, [], {}, {"type": "pigeon"}, {"type": ["webhook"]}, {"url": "x"}])
+def test_a_destination_that_is_none_is_refused(one: Any) -> None:
+    assert all(field.startswith("notify[0]") for field in faults(notify=[one]))
+
+
+def test_unknown_members_of_a_destination_are_refused_by_path() -> None:
+    assert "notify[1].colour" in faults(notify=["ops", {**HOOK, "colour": "red"}])
+
+
+def test_a_destination_too_long_to_be_sealed_is_refused() -> None:
+    headers = {f"x-{number}": "v" * 250 for number in range(12)}
+    assert list(faults(notify=[{**HOOK, "url": HOOK["url"] + "x" * 1900, "headers": headers}])) == ["notify[0]"]
+
+
+def test_the_same_destination_twice_is_told_once() -> None:
+    assert len(wish(notify=["ops", "ops", HOOK, HOOK]).notify) == 2
+
+
+@pytest.mark.parametrize("value", [0, -1, 30 * 86_400 + 1, 1.5, "60", True, None, 10**30])
+def test_a_timeout_is_a_second_to_thirty_days(value: Any) -> None:
+    assert "timeout_seconds" in faults(timeout_seconds=value)
+
+
+@pytest.mark.parametrize("value", [1, 30 * 86_400])
+def test_the_ends_of_the_range_are_in_it(value: int) -> None:
+    assert wish(timeout_seconds=value).timeout == value
+
+
+@pytest.mark.parametrize("value", ["x" * 201, "two\nlines", "\x1b[31m", 7, []])
+def test_a_title_is_one_short_line(value: Any) -> None:
+    assert "title" in faults(title=value)
+
+
+def test_metadata_has_a_limit_in_bytes() -> None:
+    assert wish(metadata={"a": "x" * (body.LONGEST_METADATA - 10)})
+    assert "at most 8192" in faults(metadata={"a": "界" * 2800})["metadata"]
+
+
+@pytest.mark.parametrize("value", [[], "text", 7, True])
+def test_metadata_is_an_object(value: Any) -> None:
+    assert "metadata" in faults(metadata=value)
+
+
+type Parse = Callable[[bytes], Wish]
+
+
+@given(field=st.sampled_from([*VALID, "account", "title", "metadata", "timeout_seconds"]), value=json_values)
+@settings(max_examples=60)
+def test_no_value_of_any_field_does_anything_but_pass_or_be_refused(field: str, value: Any) -> None:
+    try:
+        parse_wish(json.dumps({**VALID, field: value}).encode(), HERE)
+    except ProblemError as error:
+        refused = error
+    else:
+        return
+    assert refused.status == 422
+    assert all(one.field.startswith(field) for one in refused.errors)

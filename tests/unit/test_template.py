@@ -1,0 +1,220 @@
+"""Facts that the template and the state machine must not lose."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.conftest import ROOT
+
+TEXT = (ROOT / "template.yaml").read_text("utf-8").splitlines()
+MACHINE: dict[str, Any] = json.loads((ROOT / "statemachine/watch_task.asl.json").read_text("utf-8"))
+
+
+def every_state(machine: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
+    """Name, state, and the machine (or the map inside of it) that the state belongs to."""
+    for name, state in machine["States"].items():
+        yield name, state, machine
+        if "ItemProcessor" in state:
+            yield from every_state(state["ItemProcessor"])
+
+
+STATES = {name: (state, machine) for name, state, machine in every_state(MACHINE)}
+TASKS = {name: state for name, (state, _) in STATES.items() if state["Type"] == "Task"}
+
+
+def targets(state: dict[str, Any]) -> set[str]:
+    choices = [*state.get("Catch", ()), *state.get("Choices", ()), state]
+    return {one[key] for one in choices for key in ("Next", "Default") if key in one}
+
+
+def of_type(template: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
+    return {name: one for name, one in template["Resources"].items() if one["Type"] == kind}
+
+
+# --- the state machine -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_task_has_a_timeout_retries_and_a_way_out(name: str) -> None:
+    task = TASKS[name]
+    assert task["TimeoutSeconds"] > 0
+    for rule in (*task["Retry"], *task["Catch"]):
+        assert rule["ErrorEquals"]
+    assert task["Catch"][-1]["ErrorEquals"] == ["States.ALL"]
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_retries_of_a_broken_invocation_are_spread_out(name: str) -> None:
+    for rule in TASKS[name]["Retry"]:
+        assert rule["JitterStrategy"] == "FULL"
+        assert rule["BackoffRate"] > 1
+        assert rule["MaxAttempts"] >= 3
+
+
+@pytest.mark.parametrize("name", [name for name, (state, _) in STATES.items() if state["Type"] == "Fail"])
+def test_every_fail_says_what_and_why(name: str) -> None:
+    state, _ = STATES[name]
+    assert state["Error"]
+    assert state["Cause"]
+
+
+@pytest.mark.parametrize("name", STATES)
+def test_every_next_exists(name: str) -> None:
+    state, machine = STATES[name]
+    assert targets(state) <= set(machine["States"])
+    assert targets(state) or state.get("End") or state["Type"] in ("Succeed", "Fail")
+
+
+@pytest.mark.parametrize("machine", [MACHINE, MACHINE["States"]["Notify"]["ItemProcessor"]], ids=["watch", "notify"])
+def test_every_state_can_be_reached(machine: dict[str, Any]) -> None:
+    reached, ahead = set(), {machine["StartAt"]}
+    while ahead:
+        reached |= ahead
+        ahead = {target for name in ahead for target in targets(machine["States"][name])} - reached
+    assert reached == set(machine["States"])
+
+
+def test_the_machine_has_no_deadline_of_its_own() -> None:
+    """A deadline is data, so that somebody is told of it."""
+    assert "TimeoutSeconds" not in MACHINE
+
+
+def test_a_delivery_that_breaks_does_not_end_those_of_other_destinations() -> None:
+    inner = MACHINE["States"]["Notify"]["ItemProcessor"]["States"]
+    assert not [name for name, state in inner.items() if state["Type"] == "Fail"]
+    assert "ToleratedFailurePercentage" not in MACHINE["States"]["Notify"]
+
+
+def test_payloads_carry_ids_and_never_a_task() -> None:
+    carried = {name: set(state["Parameters"]["Payload"]) for name, state in TASKS.items()}
+    assert carried == {
+        "Poll": {"id.$", "watch.$"},
+        "Lose": {"lose", "error.$"},
+        "Deliver": {"id.$", "watch.$", "destination.$"},
+    }
+
+
+def test_every_placeholder_is_filled_by_the_template(template: dict[str, Any]) -> None:
+    used = set(re.findall(r"\$\{(\w+)\}", json.dumps(MACHINE)))
+    assert used == set(template["Resources"]["WatchTask"]["Properties"]["DefinitionSubstitutions"])
+
+
+def test_a_retried_invocation_can_end_before_the_machine_gives_up_on_it(template: dict[str, Any]) -> None:
+    longest = template["Globals"]["Function"]["Timeout"]
+    assert all(task["TimeoutSeconds"] > longest for task in TASKS.values())
+
+
+# --- the template ----------------------------------------------------------------------------------------------------
+
+
+def test_no_star_without_a_comment_that_says_why() -> None:
+    for number, line in enumerate(TEXT):
+        if re.search(r"""Resource:.*["']\*["']""", line):
+            indent = next(n for n in range(number, 0, -1) if "Statement:" in TEXT[n])
+            assert any(text.strip().startswith("#") for text in TEXT[indent - 2 : number]), f"line {number + 1}"
+
+
+def test_no_action_is_a_star_but_in_the_keys_own_policy() -> None:
+    stars = [line.strip() for line in TEXT if re.search(r"Action: .*\*", line)]
+    assert stars == ["Action: kms:*"]
+
+
+def test_every_function_has_a_log_group_that_forgets(template: dict[str, Any]) -> None:
+    for name, function in of_type(template, "AWS::Serverless::Function").items():
+        group = function["Properties"]["LoggingConfig"]["LogGroup"]["Ref"]
+        assert template["Resources"][group]["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}, name
+
+
+def test_every_log_group_forgets(template: dict[str, Any]) -> None:
+    assert all("RetentionInDays" in one["Properties"] for one in of_type(template, "AWS::Logs::LogGroup").values())
+
+
+def test_every_function_is_a_folder_with_a_handler(template: dict[str, Any]) -> None:
+    folders = {one["Properties"]["CodeUri"] for one in of_type(template, "AWS::Serverless::Function").values()}
+    assert folders == {f"functions/{path.parent.name}/" for path in (ROOT / "functions").glob("*/app.py")}
+
+
+def test_every_queue_is_encrypted_and_keeps_its_messages_for_two_weeks(template: dict[str, Any]) -> None:
+    for queue in of_type(template, "AWS::SQS::Queue").values():
+        assert queue["Properties"]["SqsManagedSseEnabled"] is True
+        assert queue["Properties"]["MessageRetentionPeriod"] == 14 * 86_400
+
+
+def test_a_message_stays_hidden_for_six_times_as_long_as_its_function_may_run(template: dict[str, Any]) -> None:
+    queue = template["Resources"]["TasksQueue"]["Properties"]
+    assert queue["VisibilityTimeout"] >= 6 * template["Globals"]["Function"]["Timeout"]
+    assert queue["RedrivePolicy"]["maxReceiveCount"] >= 3
+
+
+def test_messages_fail_one_by_one(template: dict[str, Any]) -> None:
+    source = template["Resources"]["StartFunction"]["Properties"]["Events"]["Tasks"]["Properties"]
+    assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+
+
+def test_tasks_are_encrypted_recoverable_and_forgotten(template: dict[str, Any]) -> None:
+    table = template["Resources"]["Tasks"]["Properties"]
+    assert table["SSESpecification"]["SSEEnabled"] is True
+    assert table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
+    assert table["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
+
+
+@pytest.mark.parametrize(
+    ("metric", "of"),
+    [
+        ("ApproximateNumberOfMessagesVisible", "TasksDeadLetterQueue"),
+        ("ApproximateNumberOfMessagesVisible", "UndeliveredQueue"),
+        ("ApproximateAgeOfOldestMessage", "TasksQueue"),
+        ("ExecutionsFailed", "WatchTask"),
+        ("Errors", "ReconcileFunction"),
+        ("5XXError", "ApiName"),
+    ],
+)
+def test_a_person_is_called_for_what_a_person_must_act_on(template: dict[str, Any], metric: str, of: str) -> None:
+    alarms = of_type(template, "AWS::CloudWatch::Alarm").values()
+    found = [one for one in alarms if one["Properties"]["MetricName"] == metric and of in json.dumps(one)]
+    assert len(found) == 1
+    assert found[0]["Properties"]["AlarmActions"] == [{"Ref": "Alarms"}]
+    assert found[0]["Properties"]["TreatMissingData"] == "notBreaching"
+
+
+def test_only_the_page_and_the_health_are_open_to_everybody(template: dict[str, Any]) -> None:
+    assert template["Resources"]["Api"]["Properties"]["Auth"]["ApiKeyRequired"] is True
+    events = template["Resources"]["SubmitFunction"]["Properties"]["Events"].values()
+    without = [one["Properties"] for one in events if one["Properties"].get("Auth", {}).get("ApiKeyRequired") is False]
+    assert {one["Path"] for one in without} <= {"/", "/health", "/openapi.json"}
+    assert {one["Method"] for one in without} == {"get"}
+
+
+def test_what_the_gateway_refuses_by_itself_is_a_problem_document(template: dict[str, Any]) -> None:
+    for answer in template["Resources"]["Api"]["Properties"]["GatewayResponses"].values():
+        assert answer["ResponseParameters"]["Headers"]["Content-Type"] == "'application/problem+json'"
+        shown = answer["ResponseTemplates"]["application/json"].replace("$context.error.messageString", '"x"')
+        assert {"type", "title", "status", "detail"} == set(json.loads(shown))
+
+
+def test_the_switches_that_open_a_door_are_off_by_default(template: dict[str, Any]) -> None:
+    for name in ("AllowPrivateDestinations", "AllowInsecureEndpoints"):
+        assert template["Parameters"][name]["Default"] == "false"
+
+
+def test_every_parameter_has_a_default_and_says_what_it_is(template: dict[str, Any]) -> None:
+    assert all("Default" in one and one["Description"] for one in template["Parameters"].values())
+
+
+def test_no_output_shows_a_secret(template: dict[str, Any]) -> None:
+    assert not re.search(r"ApiKey\.Value|SecretString|resolve:", json.dumps(template["Outputs"]))
+
+
+def test_every_resource_has_a_line_that_says_why_it_exists(template: dict[str, Any]) -> None:
+    for name, resource in template["Resources"].items():
+        line = TEXT.index(f"  {name}:")
+        said = TEXT[line - 1].strip().startswith("#")
+        assert said or resource["Type"] in ("AWS::Logs::LogGroup", "AWS::SNS::Subscription"), name
+
+
+@pytest.mark.parametrize("name", ["dynamodb:Scan", "dynamodb:DeleteItem", "ssm:GetParametersByPath"])
+def test_no_function_may_do_what_none_does(name: str) -> None:
+    assert name not in "\n".join(TEXT)

@@ -1,0 +1,428 @@
+"""What a look decides, and how the machine goes on."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from taskhook import watch
+from taskhook.accounts import Account
+from taskhook.backoff import LONGEST_WAIT, SHORTEST_WAIT
+from taskhook.errors import (
+    AddressRefused,
+    CertificateRefused,
+    ConfigError,
+    ConnectionFailed,
+    DeadlineExceeded,
+)
+from taskhook.http import Answer
+from taskhook.providers.model import Observation, Outcome, Refusal, Trouble
+from taskhook.states import ANSWERED, State
+from taskhook.task import Delivery, DeliveryState, Problem, Resource, Task
+from tests.conftest import NOW, Clock, MakeAccount, MakeAnswer, MakeTask
+from tests.fakes import Line, MemoryStore
+from tests.strategies import problems, resources, tasks, texts
+
+PATIENCE = 3600.0
+
+observations = st.builds(
+    Observation,
+    state=st.sampled_from([State.RUNNING, *ANSWERED]),
+    provider_state=st.none() | texts,
+    known=st.booleans(),
+    progress=st.none() | st.floats(0, 1),
+    message=st.none() | texts,
+    error=st.none() | problems,
+    resources=resources,
+)
+refusals = st.builds(
+    Refusal,
+    trouble=st.sampled_from(Trouble),
+    problem=problems,
+    retry_after=st.none() | st.floats(0, 1e9),
+    request_id=st.none() | texts,
+)
+
+
+def refusal(trouble: Trouble, **more: Any) -> Refusal:
+    return Refusal(trouble=trouble, problem=Problem(code="Code", message="words", hint=more.pop("hint", None)), **more)
+
+
+def running(**more: Any) -> Observation:
+    return Observation(**{"state": State.RUNNING, "provider_state": "2", **more})
+
+
+def decide(task: Task, outcome: Outcome, *, now: float = NOW + 30, seed: int = 1) -> Task:
+    return watch.decide(task, outcome, now=now, rng=Random(seed), patience=PATIENCE)  # noqa: S311
+
+
+# --- decisions -------------------------------------------------------------------------------------------------------
+
+
+@given(tasks.filter(lambda task: not task.state.terminal), observations | refusals, st.floats(0, 2e9))
+@settings(max_examples=80)
+def test_a_look_ends_the_task_or_plans_the_next_look(task: Task, outcome: Outcome, now: float) -> None:
+    after = decide(task, outcome, now=now)
+    assert after.polls == task.polls + 1
+    if after.state.terminal:
+        assert after.next_poll_at is None
+        assert after.observed_at == now
+    else:
+        assert after.next_poll_at is not None
+        assert after.next_poll_at <= task.deadline
+        assert after.next_poll_at >= min(now + SHORTEST_WAIT, task.deadline)
+
+
+@given(tasks.filter(lambda task: not task.state.terminal), observations | refusals)
+@settings(max_examples=60)
+def test_no_look_after_the_deadline_leaves_a_task_open(task: Task, outcome: Outcome) -> None:
+    assert decide(task, outcome, now=task.deadline).state.terminal
+
+
+@given(refusals)
+@settings(max_examples=40)
+def test_a_refusal_is_never_an_end_that_the_provider_spoke(outcome: Refusal) -> None:
+    task = Task(id="a" * 26, provider="p", account="a", region=None, task_id="t", submitted_at=NOW, deadline=NOW + 9)
+    for now in (NOW + 1, NOW + 9, NOW + 1e6):
+        assert decide(task, outcome, now=now).state in (State.QUEUED, State.TIMED_OUT, State.LOST)
+
+
+def test_a_first_look_makes_a_queued_task_a_running_one(make_task: MakeTask) -> None:
+    after = decide(make_task(troubles=2, trouble_since=NOW, error=Problem(code="x", message="y")), running())
+    assert (after.state, after.provider_state, after.observed_at) == (State.RUNNING, "2", None)
+    assert (after.error, after.troubles, after.trouble_since) == (None, 0, None)
+
+
+def test_an_unknown_word_stays_running_and_is_said(make_task: MakeTask) -> None:
+    after = decide(make_task(), running(provider_state="PAUSED", known=False, message="m"))
+    assert after.state is State.RUNNING
+    assert after.message is not None
+    assert "'PAUSED'" in after.message
+    silent = decide(make_task(), running(provider_state=None, known=False))
+    assert silent.message is not None
+    assert "no status" in silent.message
+
+
+@pytest.mark.parametrize("state", ANSWERED)
+def test_the_providers_last_word_ends_the_watch(make_task: MakeTask, state: State) -> None:
+    machines = (Resource(id="cpm-1", state=State.FAILED),)
+    seen = Observation(state=state, provider_state="x", resources=machines, progress=0.5, finished_at=NOW + 20)
+    after = decide(make_task(), seen)
+    assert (after.state, after.observed_at, after.finished_at) == (state, NOW + 30, NOW + 20)
+    assert after.resources == machines
+    assert after.progress == (1.0 if state is State.SUCCEEDED else 0.5)
+
+
+def test_the_last_word_at_the_deadline_counts(make_task: MakeTask) -> None:
+    assert decide(make_task(), Observation(state=State.FAILED, provider_state="1"), now=NOW + 1e6).state is State.FAILED
+
+
+def test_a_deadline_is_timed_out_and_says_what_was_last_seen(make_task: MakeTask) -> None:
+    after = decide(make_task(deadline=NOW + 60), running(), now=NOW + 60)
+    assert (after.state, after.observed_at) == (State.TIMED_OUT, NOW + 60)
+    assert after.error is not None
+    assert after.error.code == "DeadlineExceeded"
+    assert "1 min" in after.error.message
+    assert "still said '2'" in after.error.message
+    assert after.error.hint
+
+
+def test_a_deadline_during_an_outage_names_the_outage(make_task: MakeTask) -> None:
+    after = decide(make_task(deadline=NOW + 60), refusal(Trouble.TRANSIENT), now=NOW + 61)
+    assert after.state is State.TIMED_OUT
+    assert after.error is not None
+    assert "Code: words" in after.error.message
+
+
+@pytest.mark.parametrize("trouble", [Trouble.FINAL, Trouble.CREDENTIALS])
+def test_what_cannot_get_better_is_lost_at_once_with_a_reason(make_task: MakeTask, trouble: Trouble) -> None:
+    after = decide(make_task(), refusal(trouble, hint="do this", request_id="r"))
+    assert (after.state, after.error) == (State.LOST, Problem(code="Code", message="words", hint="do this"))
+    assert after.request_id == "r"
+
+
+def test_a_lost_task_always_says_what_to_do(make_task: MakeTask) -> None:
+    lost = decide(make_task(), refusal(Trouble.FINAL))
+    assert lost.error is not None
+    assert lost.error.hint
+
+
+@pytest.mark.parametrize(
+    ("age", "seen", "state"),
+    [
+        (watch.NOT_FOUND_GRACE - 1, None, State.QUEUED),
+        (watch.NOT_FOUND_GRACE, None, State.LOST),
+        (5, "2", State.LOST),
+    ],
+)
+def test_a_task_that_is_not_found_is_given_a_minute_to_appear(
+    make_task: MakeTask, age: float, seen: str | None, state: State
+) -> None:
+    after = decide(make_task(provider_state=seen), refusal(Trouble.NOT_FOUND), now=NOW + age)
+    assert after.state is state
+
+
+def test_doubts_end_a_watch_after_a_few_looks_in_a_row(make_task: MakeTask) -> None:
+    task = make_task()
+    for look in range(1, watch.DOUBTS + 1):
+        task = decide(task, refusal(Trouble.DOUBTFUL), now=NOW + look)
+        assert task.state is (State.LOST if look == watch.DOUBTS else State.QUEUED)
+
+
+def test_one_good_look_ends_a_row_of_doubts(make_task: MakeTask) -> None:
+    task = make_task()
+    for outcome in [refusal(Trouble.DOUBTFUL), refusal(Trouble.DOUBTFUL), running()] * 5:
+        task = decide(task, outcome)
+    assert task.state is State.RUNNING
+
+
+@pytest.mark.parametrize("trouble", [Trouble.TRANSIENT, Trouble.THROTTLED])
+def test_an_outage_is_borne_as_long_as_the_patience_lasts(make_task: MakeTask, trouble: Trouble) -> None:
+    task = decide(make_task(), refusal(trouble), now=NOW)
+    for seconds in range(1, 200):
+        task = decide(task, refusal(trouble), now=NOW + seconds)
+    assert task.state is State.QUEUED
+    assert decide(task, refusal(trouble), now=NOW + PATIENCE).state is State.LOST
+
+
+def test_a_refusal_keeps_what_was_seen_before(make_task: MakeTask) -> None:
+    after = decide(make_task(state=State.RUNNING, provider_state="2", progress=0.4), refusal(Trouble.TRANSIENT))
+    assert (after.state, after.provider_state, after.progress) == (State.RUNNING, "2", 0.4)
+
+
+def test_throttling_slows_the_looks_down(make_task: MakeTask) -> None:
+    waits = []
+    task = make_task()
+    for _ in range(6):
+        task = decide(task, refusal(Trouble.THROTTLED), now=NOW + 1)
+        waits.append((task.next_poll_at or 0) - NOW - 1)
+    assert waits == sorted(waits)
+    assert waits[-1] > 20 * SHORTEST_WAIT
+
+
+def test_what_the_provider_asks_for_is_obeyed(make_task: MakeTask) -> None:
+    after = decide(make_task(), refusal(Trouble.THROTTLED, retry_after=1234.0))
+    assert after.next_poll_at == pytest.approx(NOW + 30 + 1234.0)
+
+
+def test_a_young_task_is_looked_at_often_and_an_old_one_rarely(make_task: MakeTask) -> None:
+    young = decide(make_task(), running(), now=NOW + 2)
+    old = decide(make_task(), running(), now=NOW + 80_000)
+    assert (young.next_poll_at or 0) - NOW - 2 < 2.5
+    assert 200 < (old.next_poll_at or 0) - NOW - 80_000 <= LONGEST_WAIT
+
+
+def test_a_look_that_succeeds_forgives_the_watches_that_died(make_task: MakeTask) -> None:
+    assert decide(make_task(restarts=4), running()).restarts == 0
+
+
+# --- looks -----------------------------------------------------------------------------------------------------------
+
+type Look = Callable[..., dict[str, Any]]
+
+
+class Scene:
+    """One task in memory, a provider that answers as told, and how often the account was read."""
+
+    def __init__(self, task: Task, account: Account, *answers: Answer | Exception) -> None:
+        self.store = MemoryStore(task)
+        self.line = Line(list(answers))
+        self.reads: list[bool] = []
+        self.account: Account | Exception = account
+        self.clock = Clock(NOW + 30)
+        self.id = task.id
+
+    def read_account(self, name: str, *, fresh: bool) -> Account:
+        self.reads.append(fresh)
+        if isinstance(self.account, Exception):
+            raise self.account
+        return self.account
+
+    def look(self, number: int = 1) -> dict[str, Any]:
+        watcher = watch.Watcher(
+            store=self.store,
+            account=self.read_account,
+            patience=PATIENCE,
+            clock=self.clock,
+            rng=Random(1),  # noqa: S311
+            send=self.line,
+        )
+        return watch.look(watcher, self.id, number)
+
+    @property
+    def task(self) -> Task:
+        return self.store.tasks[self.id]
+
+
+@pytest.fixture
+def scene(make_task: MakeTask, make_account: MakeAccount) -> Callable[..., Scene]:
+    def make(*answers: Answer | Exception, **changes: Any) -> Scene:
+        return Scene(make_task(**changes), make_account(), *answers)
+
+    return make
+
+
+type MakeScene = Callable[..., Scene]
+
+
+@pytest.fixture
+def clb(make_answer: MakeAnswer) -> Callable[..., Answer]:
+    def answer(status: Any = 2, **members: Any) -> Answer:
+        return make_answer({"Response": {"Status": status, "RequestId": "r-1", **members}})
+
+    return answer
+
+
+@pytest.fixture
+def denied(clb: Callable[..., Answer]) -> Answer:
+    return clb(None, Error={"Code": "AuthFailure.SecretIdNotFound", "Message": "no such key"})
+
+
+def test_a_running_task_waits_for_the_next_look(scene: MakeScene, clb: Callable[..., Answer]) -> None:
+    stage = scene(clb(2))
+    payload = stage.look()
+    assert payload["done"] is False
+    assert payload["notify"] == []
+    assert payload["wait_until"].startswith("2026-09-21T14:13:5")
+    assert stage.task.state is State.RUNNING
+    assert stage.task.request_id == "r-1"
+
+
+def test_an_ended_task_names_everybody_who_has_to_be_told(scene: MakeScene, clb: Callable[..., Answer]) -> None:
+    payload = scene(clb(0), notify=("ops", "slack")).look()
+    assert payload["done"] is True
+    assert [one["destination"] for one in payload["notify"]] == ["ops", "slack"]
+    assert all(one["watch"] == 1 and one["done"] is False for one in payload["notify"])
+
+
+@pytest.mark.parametrize("state", [one for one in State if one.terminal and one is not State.STOPPED])
+def test_a_terminal_state_never_polls_again_but_the_untold_are_told(scene: MakeScene, state: State) -> None:
+    told = {"ops": Delivery(state=DeliveryState.DELIVERED), "slack": Delivery()}
+    stage = scene(AssertionError("asked again"), state=state, deliveries=told)
+    payload = stage.look()
+    assert payload["done"] is True
+    assert [one["destination"] for one in payload["notify"]] == ["slack"]
+    assert (stage.line.requests, stage.store.writes) == ([], 0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "number"),
+    [
+        ({"watch": 2}, 1),
+        ({"watch": 1}, 2),
+        ({"state": State.STOPPED}, 1),
+        ({"state": State.SUCCEEDED, "notify": ()}, 1),
+        ({"state": State.LOST, "deliveries": {"ops": Delivery(state=DeliveryState.FAILED)}}, 1),
+    ],
+)
+def test_a_watch_that_has_no_business_any_more_ends_without_a_word(
+    scene: MakeScene, changes: dict[str, Any], number: int
+) -> None:
+    stage = scene(AssertionError("asked"), **changes)
+    payload = stage.look(number)
+    assert (payload["done"], payload["notify"]) == (True, [])
+    assert (stage.line.requests, stage.store.writes) == ([], 0)
+
+
+def test_a_task_that_is_gone_ends_the_watch(scene: MakeScene) -> None:
+    stage = scene(AssertionError("asked"))
+    stage.store.tasks.clear()
+    assert stage.look()["done"] is True
+
+
+@pytest.mark.parametrize("changed", [{"watch": 2}, {"state": State.STOPPED}])
+def test_a_watch_superseded_during_its_look_ends_without_a_word(
+    scene: MakeScene, clb: Callable[..., Answer], changed: dict[str, Any]
+) -> None:
+    stage = scene(clb(0))
+    stage.store.meanwhile = lambda: stage.store.tasks.update({stage.id: replace(stage.task, **changed)})
+    payload = stage.look()
+    assert (payload["done"], payload["notify"]) == (True, [])
+    assert stage.task.state is not State.SUCCEEDED
+
+
+def test_a_destination_added_during_the_look_is_told(scene: MakeScene, clb: Callable[..., Answer]) -> None:
+    stage = scene(clb(0))
+    added = replace(stage.task, deliveries={**stage.task.deliveries, "late": Delivery()})
+    stage.store.meanwhile = lambda: stage.store.tasks.update({stage.id: added})
+    assert [one["destination"] for one in stage.look()["notify"]] == ["ops", "late"]
+
+
+def test_refused_credentials_are_read_anew_once_and_signed_again(
+    scene: MakeScene, denied: Answer, clb: Callable[..., Answer]
+) -> None:
+    stage = scene(denied, clb(2))
+    stage.look()
+    assert stage.reads == [False, True]
+    assert len(stage.line.requests) == 2
+    assert stage.task.state is State.RUNNING
+
+
+def test_credentials_refused_twice_lose_the_task(scene: MakeScene, denied: Answer) -> None:
+    stage = scene(denied)
+    assert stage.look()["done"] is True
+    assert stage.reads == [False, True]
+    assert stage.task.state is State.LOST
+    assert stage.task.error is not None
+    assert stage.task.error.code == "AuthFailure.SecretIdNotFound"
+    assert stage.task.error.hint
+
+
+def test_other_refusals_do_not_read_the_account_again(scene: MakeScene, clb: Callable[..., Answer]) -> None:
+    stage = scene(clb(None, Error={"Code": "UnauthorizedOperation"}))
+    stage.look()
+    assert stage.reads == [False]
+
+
+def test_an_account_that_is_gone_loses_the_task_and_says_so(scene: MakeScene) -> None:
+    stage = scene(AssertionError("asked"))
+    stage.account = ConfigError("no account 'tencent' is configured")
+    stage.look()
+    assert stage.task.state is State.LOST
+    assert stage.task.error is not None
+    assert stage.task.error.code == "AccountNotUsable"
+
+
+def test_a_request_that_cannot_be_sent_loses_the_task_and_says_so(scene: MakeScene) -> None:
+    stage = scene(ConfigError("the request cannot be sent: the URL is not complete or not valid"))
+    stage.look()
+    assert stage.task.error is not None
+    assert (stage.task.state, stage.task.error.code) == (State.LOST, "AccountNotUsable")
+
+
+@pytest.mark.parametrize("error", [ConnectionFailed, DeadlineExceeded])
+def test_no_answer_is_looked_for_again(scene: MakeScene, error: type[ConnectionFailed]) -> None:
+    stage = scene(error("clb.tencentcloudapi.com", "the name cannot be resolved"))
+    assert stage.look()["done"] is False
+    assert stage.task.error is not None
+    assert (stage.task.state, stage.task.troubles) == (State.QUEUED, 1)
+    assert stage.task.error.code == error.__name__
+
+
+@pytest.mark.parametrize("error", [CertificateRefused, AddressRefused])
+def test_a_server_that_is_not_the_provider_is_tried_a_few_times(
+    scene: MakeScene, error: type[CertificateRefused]
+) -> None:
+    stage = scene(error("clb.tencentcloudapi.com", "self-signed certificate"))
+    for _ in range(watch.DOUBTS):
+        assert stage.task.state is State.QUEUED
+        stage.look()
+    assert stage.task.state is State.LOST
+
+
+def test_a_provider_that_this_version_does_not_know_loses_the_task(scene: MakeScene) -> None:
+    stage = scene(AssertionError("asked"), provider="tencent.old.DescribeNothing")
+    stage.look()
+    assert stage.task.error is not None
+    assert (stage.task.state, stage.task.error.code) == (State.LOST, "UnknownProvider")
+
+
+def test_a_look_has_a_total_time_and_asks_for_the_task(scene: MakeScene, clb: Callable[..., Answer]) -> None:
+    stage = scene(clb(2))
+    stage.look()
+    assert stage.line.options == [{"seconds": watch.LOOK_SECONDS}]
+    assert stage.line.requests[0].json == {"TaskId": "55c85074-3e7f-4c6d-864f-673660d4f8de"}
