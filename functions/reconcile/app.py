@@ -11,6 +11,7 @@ from taskhook.log import function_logger
 from taskhook.queues import Queues
 from taskhook.reconcile import Reconciler
 from taskhook.store import Store, Watch
+from taskhook.task import is_task_key
 
 logger = function_logger()
 
@@ -37,4 +38,5 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 def _revive(execution: str) -> bool:
     id, _, number = execution.rpartition("-")  # noqa: A001
-    return number.isdecimal() and reconciler().revive(Watch(id=id, number=int(number), since=0.0))
+    # Somebody may have started an execution by hand, under any name.
+    return is_task_key(id) and number.isdecimal() and reconciler().revive(Watch(id=id, number=int(number), since=0.0))

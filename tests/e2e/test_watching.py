@@ -53,7 +53,8 @@ DETOUR_PROVIDERS = [CLB, BDRC, BM]
 
 
 def _detour_id(provider: str, name: str) -> str | int:
-    return 990000 + list(DETOURS).index(name) if provider == BM else f"detour-{name}"
+    # The simulator keeps one life per task id, whichever API asks for it.
+    return 990000 + list(DETOURS).index(name) if provider == BM else f"detour-{name}-{provider}"
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The AWS side in this process (moto), shaped by the template: the same table, and to each function its own settings."""
+"""The AWS side in this process (moto), shaped by the template: its table, and to each function its own settings."""
 
 import importlib
 import io
@@ -12,9 +12,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-import boto3
 import pytest
-from botocore.config import Config
 from moto import mock_aws
 
 from taskhook import aws, config
@@ -64,7 +62,6 @@ class Cloud:
         self.made["Tasks"] = f"{self.stack}-tasks"
         for name in ("TasksQueue", "UndeliveredQueue"):
             self.made[name] = self.client("sqs").create_queue(QueueName=f"{self.stack}-{name}")["QueueUrl"]
-        self.made["DestinationsKey.Arn"] = self.client("kms").create_key()["KeyMetadata"]["Arn"]
         definition = json.dumps({"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}})
         self.made["WatchTask"] = self.client("stepfunctions").create_state_machine(
             name=f"{self.stack}-watch-task", definition=definition, roleArn="arn:aws:iam::123456789012:role/watch"
@@ -80,8 +77,8 @@ class Cloud:
         )
 
     def function(self, logical_id: str) -> Any:
-        """The function's ``app`` module with the very environment that the template gives it, and nothing remembered."""
-        for name in [name for name in _every_setting(self.template) if name in _ENVIRONMENT]:
+        """The function's ``app`` with the very environment that the template gives it, and nothing remembered."""
+        for name in _ENVIRONMENT:
             self.patch.delenv(name, raising=False)
         variables = self.template["Globals"]["Function"]["Environment"]["Variables"]
         own = self.properties(logical_id).get("Environment", {}).get("Variables", {})
@@ -101,7 +98,11 @@ class Cloud:
     def messages(self, name: str) -> list[dict[str, Any]]:
         """Takes everything off a queue."""
         found = []
-        while batch := self.client("sqs").receive_message(QueueUrl=self.made[name], MaxNumberOfMessages=10).get("Messages"):
+        while (
+            batch := self.client("sqs")
+            .receive_message(QueueUrl=self.made[name], MaxNumberOfMessages=10)
+            .get("Messages")
+        ):
             found += [json.loads(one["Body"]) for one in batch]
             for one in batch:
                 self.client("sqs").delete_message(QueueUrl=self.made[name], ReceiptHandle=one["ReceiptHandle"])
@@ -143,50 +144,54 @@ class Cloud:
 
 _NUMBERS = itertools.count(1)
 _REMEMBERED = ("desk", "installation", "starter", "watcher", "sender", "reconciler")
-_ENVIRONMENT = frozenset(
-    "TABLE OPEN_INDEX PARAMETERS TASKS_QUEUE UNDELIVERED_QUEUE STATE_MACHINE KEY ALLOW_PRIVATE_DESTINATIONS "
-    "ALLOW_INSECURE_ENDPOINTS PATIENCE_SECONDS DELIVERY_ATTEMPTS RETENTION_DAYS".split()
-)
-
-
-def _every_setting(template: dict[str, Any]) -> set[str]:
-    functions = [one["Properties"] for one in template["Resources"].values() if one["Type"].endswith("::Function")]
-    return _ENVIRONMENT | {name for one in functions for name in one.get("Environment", {}).get("Variables", {})}
+_ENVIRONMENT = (
+    "TABLE", "OPEN_INDEX", "PARAMETERS", "TASKS_QUEUE", "UNDELIVERED_QUEUE", "STATE_MACHINE", "KEY",
+    "ALLOW_PRIVATE_DESTINATIONS", "ALLOW_INSECURE_ENDPOINTS", "PATIENCE_SECONDS", "DELIVERY_ATTEMPTS", "RETENTION_DAYS",
+)  # fmt: skip
+"""Everything that config.py reads. What the template does not give to a function is not there when it runs."""
 
 
 @pytest.fixture(scope="session")
 def aws_clients() -> Iterator[dict[str, Any]]:
-    """Clients are made once: each takes longer than most tests."""
-    with pytest.MonkeyPatch.context() as patch:
+    """The library's own clients, made once: each takes longer than most tests."""
+    doors = {"dynamodb": aws.dynamodb, "sqs": aws.sqs, "ssm": aws.ssm, "kms": aws.kms,
+             "stepfunctions": aws.stepfunctions}  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch, mock_aws():
         for name, value in (("AWS_DEFAULT_REGION", REGION), ("AWS_REGION", REGION), ("POWERTOOLS_SERVICE_NAME", STACK)):
             patch.setenv(name, value)
         patch.delenv("AWS_PROFILE", raising=False)
-        with mock_aws():
-            quick = Config(retries={"total_max_attempts": 1}, parameter_validation=False)
-            services = ("dynamodb", "sqs", "ssm", "kms", "stepfunctions")
-            yield {service: boto3.client(service, region_name=REGION, config=quick) for service in services}
+        for door in doors.values():
+            door.cache_clear()
+        yield {service: door() for service, door in doors.items()}
+        for door in doors.values():
+            door.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def sealing_key(aws_clients: dict[str, Any]) -> str:
+    """One for all, as moto takes long to make one; what is sealed names its task anyway."""
+    return str(aws_clients["kms"].create_key()["KeyMetadata"]["Arn"])
 
 
 @pytest.fixture
 def cloud(
-    aws_clients: dict[str, Any], template: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Cloud]:
+    aws_clients: dict[str, Any], sealing_key: str, template: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> Cloud:
     """A fresh account, which every function sees through the library's own door."""
-    yield _cloud(aws_clients, template, monkeypatch)
+    return _cloud(aws_clients, sealing_key, template, monkeypatch)
 
 
 @pytest.fixture(scope="module")
-def shared_cloud(aws_clients: dict[str, Any], template: dict[str, Any]) -> Iterator[Cloud]:
+def shared_cloud(aws_clients: dict[str, Any], sealing_key: str, template: dict[str, Any]) -> Iterator[Cloud]:
     """One account for all tests of a module, for those that make hundreds of calls and look at the answer only."""
     with pytest.MonkeyPatch.context() as patch:
-        yield _cloud(aws_clients, template, patch)
+        yield _cloud(aws_clients, sealing_key, template, patch)
 
 
-def _cloud(clients: dict[str, Any], template: dict[str, Any], patch: pytest.MonkeyPatch) -> Cloud:
-    for service, client in clients.items():
-        patch.setattr(aws, service, lambda client=client: client)
+def _cloud(clients: dict[str, Any], key: str, template: dict[str, Any], patch: pytest.MonkeyPatch) -> Cloud:
     # Names of its own keep a test apart from the others, and that is quicker than to start from nothing.
     cloud = Cloud(template=template, patch=patch, clients=clients, stack=f"{STACK}-{next(_NUMBERS)}")
+    cloud.made["DestinationsKey.Arn"] = key
     cloud.create()
     return cloud
 
@@ -236,7 +241,9 @@ def caller(cloud: Cloud) -> Call:
         text = body if body is None or isinstance(body, str) else json.dumps(body)
         answer = cloud.invoke("SubmitFunction", request_event(method, path, text, encoded=encoded))
         headers = {name: ", ".join(values) for name, values in (answer.get("multiValueHeaders") or {}).items()}
-        return Reply(status=answer["statusCode"], headers={**headers, **(answer.get("headers") or {})}, text=answer["body"])
+        return Reply(
+            status=answer["statusCode"], headers={**headers, **(answer.get("headers") or {})}, text=answer["body"]
+        )
 
     return call
 

@@ -1,6 +1,5 @@
 """Tasks in the table: what is written is what is read, and who may write over whom."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -26,12 +25,14 @@ def store(cloud: Cloud) -> Store:
 
 
 @pytest.fixture(scope="module")
-def module_store(shared_cloud: Cloud) -> Iterator[Store]:
+def module_store(shared_cloud: Cloud) -> Store:
     return shared_cloud.store
 
 
 def item(cloud: Cloud, id: str) -> dict[str, Any]:  # noqa: A002
-    found: dict[str, Any] = cloud.client("dynamodb").get_item(TableName=cloud.made["Tasks"], Key={"id": {"S": id}})["Item"]
+    found: dict[str, Any] = cloud.client("dynamodb").get_item(TableName=cloud.made["Tasks"], Key={"id": {"S": id}})[
+        "Item"
+    ]
     return found
 
 
@@ -150,9 +151,7 @@ def test_destinations_are_not_added_to_a_watch_that_is_over(store: Store, make_t
 
 
 @pytest.mark.parametrize("ended", [DONE, FAILED])
-def test_the_last_delivery_closes_the_task(
-    cloud: Cloud, store: Store, make_ended: MakeTask, ended: Delivery
-) -> None:
+def test_the_last_delivery_closes_the_task(cloud: Cloud, store: Store, make_ended: MakeTask, ended: Delivery) -> None:
     task = make_ended(notify=("a", "b"), restarts=3)
     store.create(task)
     half = store.save_delivery(task, "a", DONE)

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from taskhook.api.document import LONGEST_BODY
 from taskhook.states import State
 from taskhook.task import Delivery, DeliveryState, Task
-from tests.conftest import MakeTask
 from tests.integration.conftest import Call, Cloud, Reply
 from tests.strategies import json_objects, json_values
 
@@ -103,9 +102,7 @@ def test_a_day_is_the_deadline_unless_given(cloud: Cloud, api: Call) -> None:
     assert given_one.deadline - given_one.submitted_at == pytest.approx(60)
 
 
-def test_a_queue_that_is_out_of_order_does_not_lose_a_task(
-    cloud: Cloud, api: Call, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_queue_that_is_out_of_order_does_not_lose_a_task(cloud: Cloud, api: Call) -> None:
     cloud.overrides["TASKS_QUEUE"] = "https://sqs.eu-central-1.amazonaws.com/123456789012/no-such-queue"
     reply = api("POST", "/tasks", CLB)
     assert reply.status == 202
@@ -196,6 +193,23 @@ def test_what_we_gave_up_is_watched_again_when_posted_again(
     assert after.deadline > time.time() + 500
     assert cloud.messages("TasksQueue") == [{"id": task.id, "watch": 2}]
     assert cloud.is_listed_open(task.id)
+
+
+@pytest.mark.parametrize("state", [State.RUNNING, State.SUCCEEDED, State.LOST])
+def test_destinations_of_one_task_do_not_grow_without_end(
+    cloud: Cloud, api: Call, stored: Callable[..., Task], state: State
+) -> None:
+    stored(state=state, observed_at=time.time(), deliveries={"ops": DELIVERED})
+    replies = [
+        api(
+            "POST",
+            "/tasks",
+            {**CLB, "notify": [{**OWN, "url": f"https://hooks.example.com/{post}/{n}"} for n in range(10)]},
+        )
+        for post in range(4)
+    ]
+    assert [reply.status for reply in replies] == [200, 200, 422, 422]
+    assert "more than 30" in replies[-1].faults["notify"]
 
 
 # --- showing and stopping --------------------------------------------------------------------------------------------
@@ -418,5 +432,3 @@ def test_the_log_is_one_json_object_per_line(api: Call, logs: io.StringIO) -> No
     api("POST", "/tasks", CLB)
     lines = [json.loads(line) for line in logs.getvalue().splitlines()]
     assert {line["message"] for line in lines} >= {"accepted", "answered"}
-
-

@@ -75,7 +75,7 @@ def test_an_account_that_cannot_work_is_refused_by_the_key_at_fault(record: Any,
 
 
 def test_text_that_is_no_json_is_refused_without_showing_it() -> None:
-    with pytest.raises(ConfigError, match="^account 'cloud' is not JSON$"):
+    with pytest.raises(ConfigError, match=r"^account 'cloud' is not JSON$"):
         parse_account("cloud", "s3cr3t-of-tencent")
 
 

@@ -193,7 +193,7 @@ def test_refused_content_is_said_once_more_and_simpler(scene: MakeScene, make_an
     stage = scene(refused, make_answer(b"ok"), record=SLACK)
     stage.attempt()
     assert stage.delivery.state is DeliveryState.DELIVERED
-    first, second = (request.json for request in stage.line.requests)
+    first, second = (dict(request.json or {}) for request in stage.line.requests)
     assert "blocks" in first
     assert "blocks" not in second
     assert stage.delivery.attempts == 1

@@ -81,9 +81,7 @@ def test_a_task_is_shown_in_full(make_task: MakeTask) -> None:
     assert view["error"] == {"code": "1", "message": "no", "hint": "look"}
     assert view["resources"] == [{"id": "cpm-1", "state": "succeeded"}]
     assert view["observed_at"] == view["submitted_at"] == "2026-09-21T14:13:20Z"
-    assert view["deliveries"] == [
-        {"destination": "ops", "state": "delivered", "attempts": 1, "next_attempt_at": None}
-    ]
+    assert view["deliveries"] == [{"destination": "ops", "state": "delivered", "attempts": 1, "next_attempt_at": None}]
 
 
 def test_every_state_is_watched_answered_or_abandoned() -> None:
@@ -147,5 +145,3 @@ def test_news_has_one_id_for_all_attempts_and_another_for_other_news(make_ended:
     assert delivered.news_id == task.news_id
     others = [replace(task, state=State.FAILED), replace(task, observed_at=NOW + 61), make_ended(task_id="other")]
     assert len({task.news_id, *(one.news_id for one in others)}) == 4
-
-

@@ -29,6 +29,7 @@ from tests.strategies import problems, resources, tasks, texts
 
 PATIENCE = 3600.0
 
+watched = st.builds(replace, tasks, state=st.sampled_from([State.QUEUED, State.RUNNING]))
 observations = st.builds(
     Observation,
     state=st.sampled_from([State.RUNNING, *ANSWERED]),
@@ -63,8 +64,8 @@ def decide(task: Task, outcome: Outcome, *, now: float = NOW + 30, seed: int = 1
 # --- decisions -------------------------------------------------------------------------------------------------------
 
 
-@given(tasks.filter(lambda task: not task.state.terminal), observations | refusals, st.floats(0, 2e9))
-@settings(max_examples=80)
+@given(watched, observations | refusals, st.floats(0, 2e9))
+@settings(max_examples=50)
 def test_a_look_ends_the_task_or_plans_the_next_look(task: Task, outcome: Outcome, now: float) -> None:
     after = decide(task, outcome, now=now)
     assert after.polls == task.polls + 1
@@ -77,8 +78,8 @@ def test_a_look_ends_the_task_or_plans_the_next_look(task: Task, outcome: Outcom
         assert after.next_poll_at >= min(now + SHORTEST_WAIT, task.deadline)
 
 
-@given(tasks.filter(lambda task: not task.state.terminal), observations | refusals)
-@settings(max_examples=60)
+@given(watched, observations | refusals)
+@settings(max_examples=30)
 def test_no_look_after_the_deadline_leaves_a_task_open(task: Task, outcome: Outcome) -> None:
     assert decide(task, outcome, now=task.deadline).state.terminal
 
@@ -175,7 +176,8 @@ def test_doubts_end_a_watch_after_a_few_looks_in_a_row(make_task: MakeTask) -> N
 
 def test_one_good_look_ends_a_row_of_doubts(make_task: MakeTask) -> None:
     task = make_task()
-    for outcome in [refusal(Trouble.DOUBTFUL), refusal(Trouble.DOUBTFUL), running()] * 5:
+    outcomes: list[Outcome] = [refusal(Trouble.DOUBTFUL), refusal(Trouble.DOUBTFUL), running()]
+    for outcome in outcomes * 5:
         task = decide(task, outcome)
     assert task.state is State.RUNNING
 

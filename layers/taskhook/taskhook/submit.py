@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from taskhook.api.body import Wish
+from taskhook.api.problem import FieldError, invalid
 from taskhook.errors import StoreConflict
 from taskhook.queues import Queues
 from taskhook.secret import Seal
@@ -17,6 +18,9 @@ logger = logging.getLogger(__name__)
 
 _TRIES = 5
 """Rounds of reading and deciding again when a poll changes the task at the same moment."""
+
+MOST_DESTINATIONS = 30
+"""Of one task over all its posts: with their logs and sealed texts they share the 400 KB of one item."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +90,9 @@ def _sealed(desk: Desk, id: str, notify: Mapping[str, Mapping[str, Any] | None])
 def _again(desk: Desk, known: Task, wished: Task) -> Task:
     """What a second post of the same task does."""
     added = {name: wished.sealed.get(name) for name in wished.deliveries if name not in known.deliveries}
+    if added and len(known.deliveries) + len(added) > MOST_DESTINATIONS:
+        message = f"would be more than {MOST_DESTINATIONS} destinations of one task, over all its posts"
+        raise invalid([FieldError("notify", message)])
     if known.state in ABANDONED:
         return _restarted(desk, known, wished)
     if not added:

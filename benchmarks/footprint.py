@@ -1,0 +1,145 @@
+"""How long poll takes to import, and how large it is, against the same poll made with the official SDKs.
+
+Both are laid out as Lambda lays them out: the function, its dependencies with hash-based bytecode, and boto3 beside
+them as the runtime gives it. Nothing else of this machine's packages can be seen."""
+
+import importlib.metadata
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.report import Figure, figures_table
+from local.deploy import machine
+from local.settings import REPOSITORY
+
+RUNS = 15
+AIM = 0.5
+SDKS = (
+    "tencentcloud-sdk-python-clb",
+    "tencentcloud-sdk-python-dts",
+    "qcloudapi-sdk-python",
+    "alibabacloud-bdrc20230808",
+    "aws-lambda-powertools",
+)
+RUNTIME = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six.py", "urllib3")
+"""What Lambda's Python 3.13 brings along."""
+
+# As far as all four providers: ours are imported when first needed, and a warm function has needed them all.
+_OURS = "import app; from taskhook.providers import NAMES, provider; [provider(name) for name in NAMES]"
+_PEER = "import peer.app"
+_CLIENT = "; import boto3; boto3.client('dynamodb')"
+_PROBE = "import sys, time; sys.path += {path!r}; t = time.process_time(); {statements}; print(time.process_time() - t)"
+_REQUIREMENT = re.compile(r"^([A-Za-z0-9._-]+)\s*[^;]*(?:;\s*(.*))?$")
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory(prefix="taskhook-bench-") as folder:
+        root = Path(folder)
+        runtime = _runtime(root / "runtime")
+        ours = [_function(root / "poll"), _layer(root / "layer")]
+        peer = [_peer(root / "peer-poll"), _sdks(root / "sdks")]
+        imports, ready = (
+            _cpu([*map(str, ours), str(runtime)], [*map(str, peer), str(runtime)], more) for more in ("", _CLIENT)
+        )
+        figures = [
+            Figure(name="import, CPU time", ours=imports[0], peer=imports[1], unit="ms", aim=AIM),
+            Figure(name="import and a DynamoDB client", ours=ready[0], peer=ready[1], unit="ms"),
+            Figure(name="unpacked size, without boto3", ours=_size(ours), peer=_size(peer), unit="MB", aim=AIM),
+            Figure(
+                name="  the same without bytecode", ours=_size(ours, False), peer=_size(peer, False), unit="MB"
+            ),
+        ]
+    print(f"Footprint of poll (medians of {RUNS} fresh processes each, alternating)\n")
+    print(figures_table(figures, "official SDKs"), "\n")
+
+
+def _cpu(ours: list[str], peer: list[str], more: str) -> tuple[float, float]:
+    """Milliseconds, medians."""
+    _probe(ours, _OURS + more), _probe(peer, _PEER + more)  # the disk's share is no CPU time, but be fair anyhow
+    pairs = [(_probe(ours, _OURS + more), _probe(peer, _PEER + more)) for _ in range(RUNS)]
+    return statistics.median(one for one, _ in pairs), statistics.median(one for _, one in pairs)
+
+
+def _probe(path: list[str], statements: str) -> float:
+    # -I: no environment, no current folder. -S: no site-packages. -B: as read-only as Lambda's disk.
+    code = _PROBE.format(path=path, statements=statements)
+    command = [sys.executable, "-I", "-S", "-B", "-c", code]
+    return 1000 * float(subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout)
+
+
+def _function(target: Path) -> Path:
+    """As `sam build` leaves a function without requirements: its files."""
+    shutil.copytree(REPOSITORY / "functions" / "poll", target, ignore=shutil.ignore_patterns("__pycache__"))
+    return target
+
+
+def _peer(target: Path) -> Path:
+    source = Path(__file__).with_name("peer")
+    shutil.copytree(source, target / "peer", ignore=shutil.ignore_patterns("__pycache__"))
+    return target
+
+
+def _layer(target: Path) -> Path:
+    """As `sam build` makes it: by the layer's Makefile."""
+    environment = {**os.environ, "ARTIFACTS_DIR": str(target), "TASKHOOK_ARCH": machine(), "PYTHON": sys.executable}
+    command = ["make", "--silent", "-C", str(REPOSITORY / "layers" / "taskhook"), "build-TaskhookLayer"]
+    subprocess.run(command, check=True, env=environment, timeout=300)
+    return target / "python"
+
+
+def _sdks(target: Path) -> Path:
+    """The official SDKs and all they need but boto3, as they are installed here, compiled as the layer is."""
+    for name in sorted(_closure(SDKS)):
+        for file in importlib.metadata.files(name) or ():
+            if file.suffix != ".pyc" and ".." not in file.parts:
+                (target / file).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(str(file.locate()), target / file)
+    compileall = [sys.executable, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", str(target)]
+    subprocess.run(compileall, check=True, timeout=300)
+    return target
+
+
+def _closure(names: tuple[str, ...]) -> set[str]:
+    found: set[str] = set()
+    todo = list(names)
+    while todo:
+        name = re.sub(r"[-_.]+", "-", todo.pop()).lower()
+        if name not in found and name not in ("boto3", "botocore"):
+            found.add(name)
+            todo += _requirements(name)
+    return found
+
+
+def _requirements(name: str) -> Iterator[str]:
+    """What is needed without extras. Markers other than extras hold here, or the package would not be installed."""
+    for line in importlib.metadata.requires(name) or ():
+        matched = _REQUIREMENT.match(line.replace("(", " ("))
+        if matched and "extra" not in (matched[2] or "") and _installed(matched[1]):
+            yield matched[1]
+
+
+def _installed(name: str) -> bool:
+    try:
+        importlib.metadata.distribution(name)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def _runtime(target: Path) -> Path:
+    target.mkdir()
+    packages = Path(str(importlib.metadata.distribution("boto3").locate_file("")))
+    for name in RUNTIME:
+        (target / name).symlink_to(packages / name)
+    return target
+
+
+def _size(folders: list[Path], bytecode: bool = True) -> float:
+    files = [file for folder in folders for file in folder.rglob("*") if file.is_file()]
+    return sum(file.stat().st_size for file in files if bytecode or file.suffix != ".pyc") / 1e6

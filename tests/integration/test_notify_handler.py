@@ -1,0 +1,190 @@
+"""One attempt through the real handler: the table, the key and the queue on moto, the receiver on loopback."""
+
+import base64
+import hashlib
+import hmac
+import io
+import json
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from taskhook.states import State
+from taskhook.task import Delivery, DeliveryState, Task
+from tests.conftest import MakeTask
+from tests.integration.conftest import Call, Cloud, Server
+
+KEY = b"s3cr3t-key-of-24-bytes!!"
+SECRET = "whsec_" + base64.b64encode(KEY).decode()
+
+type Tell = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def receiver(cloud: Cloud, server: Server) -> Server:
+    cloud.overrides["ALLOW_PRIVATE_DESTINATIONS"] = "true"
+    cloud.put("destinations/ops", {"type": "webhook", "url": f"{server.url}/s3cr3t-path", "secret": SECRET})
+    return server
+
+
+@pytest.fixture
+def ended(cloud: Cloud, make_ended: MakeTask) -> Callable[..., Task]:
+    def make(**changes: Any) -> Task:
+        task = make_ended(**{"observed_at": round(time.time(), 3), **changes})
+        cloud.store.create(task)
+        return task
+
+    return make
+
+
+@pytest.fixture
+def tell(cloud: Cloud) -> Tell:
+    return lambda task, name="ops", watch=1: cloud.invoke(
+        "NotifyFunction", {"id": task.id, "watch": watch, "destination": name}
+    )
+
+
+def test_news_is_signed_sent_and_written_down(cloud: Cloud, receiver: Server, ended: Any, tell: Tell) -> None:
+    receiver.says(b"ok")
+    task = ended()
+    assert tell(task)["done"] is True
+    (got,) = receiver.got
+    headers = {name.lower(): value for name, value in got["headers"].items()}
+    assert headers["webhook-id"] == task.news_id
+    signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + got["body"]
+    expected = base64.b64encode(hmac.new(KEY, signed, hashlib.sha256).digest()).decode()
+    assert headers["webhook-signature"] == f"v1,{expected}"
+    news = json.loads(got["body"])
+    assert (news["type"], news["data"]) == ("task.succeeded", task.news())
+    after = cloud.task(task.id)
+    assert after.deliveries["ops"].state is DeliveryState.DELIVERED
+    assert not cloud.is_listed_open(task.id)
+
+
+def test_a_destination_of_the_tasks_own_is_opened_and_told(
+    cloud: Cloud, receiver: Server, api: Call, tell: Tell
+) -> None:
+    receiver.says(b"ok")
+    own = {"type": "webhook", "url": f"{receiver.url}/own", "headers": {"X-Token": "s3cr3t"}}
+    body = {"provider": "tencent.bm", "task_id": 7, "notify": [own]}
+    task = cloud.task(api("POST", "/tasks", body).json["id"])
+    cloud.store.save_look(replace(task, state=State.FAILED, observed_at=time.time()))
+    (name,) = task.deliveries
+    assert tell(task, name)["done"] is True
+    (got,) = receiver.got
+    assert (got["path"], got["headers"]["X-Token"]) == ("/own", "s3cr3t")
+
+
+def test_a_sealed_destination_opens_for_its_own_task_only(
+    cloud: Cloud, receiver: Server, api: Call, ended: Any, tell: Tell
+) -> None:
+    own = {"type": "webhook", "url": f"{receiver.url}/own"}
+    task = cloud.task(api("POST", "/tasks", {"provider": "tencent.bm", "task_id": 7, "notify": [own]}).json["id"])
+    stolen = ended(deliveries=task.deliveries, sealed=task.sealed)
+    with pytest.raises(Exception, match="InvalidCiphertext"):
+        tell(stolen, next(iter(task.deliveries)))
+    assert receiver.got == []
+
+
+def test_a_broken_receiver_is_tried_again_after_the_time_that_is_written_down(
+    cloud: Cloud, receiver: Server, ended: Any, tell: Tell
+) -> None:
+    receiver.says(b"busy", status=503, Retry_After="30")
+    task = ended()
+    first = tell(task)
+    delivery = cloud.task(task.id).deliveries["ops"]
+    assert first["done"] is False
+    assert delivery.next_attempt_at == pytest.approx(time.time() + 30, abs=3)
+    assert tell(task) == first
+    assert len(receiver.got) == 1
+    cloud.store.save_delivery(task, "ops", replace(delivery, next_attempt_at=time.time() - 1))
+    receiver.answers.clear()
+    receiver.says(b"ok")
+    assert tell(task)["done"] is True
+    assert [one.status for one in cloud.task(task.id).deliveries["ops"].log] == [503, 200]
+
+
+def test_news_that_nobody_took_lies_on_the_queue_whole(cloud: Cloud, receiver: Server, ended: Any, tell: Tell) -> None:
+    receiver.says(b"gone", status=410)
+    task = ended()
+    assert tell(task)["done"] is True
+    (message,) = cloud.messages("UndeliveredQueue")
+    assert message.items() >= {
+        "id": task.id, "destination": "ops", "news_id": task.news_id, "type": "task.succeeded", "data": task.news(),
+    }.items()  # fmt: skip
+    assert "410" in message["reason"]
+    assert "s3cr3t" not in json.dumps(message)
+    assert cloud.task(task.id).deliveries["ops"].state is DeliveryState.FAILED
+    assert not cloud.is_listed_open(task.id)
+
+
+def test_the_last_attempt_that_fails_is_kept(cloud: Cloud, receiver: Server, ended: Any, tell: Tell) -> None:
+    cloud.overrides["DELIVERY_ATTEMPTS"] = "3"
+    receiver.says(b"", status=500)
+    task = ended(deliveries={"ops": Delivery(attempts=2)})
+    assert tell(task)["done"] is True
+    assert len(cloud.messages("UndeliveredQueue")) == 1
+
+
+def test_one_destinations_trouble_is_not_anothers(cloud: Cloud, receiver: Server, ended: Any, tell: Tell) -> None:
+    receiver.says(b"", status=500)
+    task = ended(notify=("ops", "other"))
+    cloud.put("destinations/other", {"type": "webhook", "url": f"{receiver.url}/other"})
+    assert tell(task)["done"] is False
+    receiver.answers.clear()
+    receiver.says(b"")
+    assert tell(task, "other")["done"] is True
+    states = {name: one.state.value for name, one in cloud.task(task.id).deliveries.items()}
+    assert states == {"ops": "pending", "other": "delivered"}
+    assert cloud.is_listed_open(task.id)
+
+
+@pytest.mark.parametrize(
+    "record", [None, {"type": "webhook", "url": "http://127.0.0.1:1/s3cr3t"}, {"type": "pigeon"}, {"url": 7}]
+)
+def test_without_the_switch_private_and_broken_destinations_are_given_up(
+    cloud: Cloud, ended: Any, tell: Tell, record: Any
+) -> None:
+    name = "missing" if record is None else "ops"
+    if record is not None:
+        cloud.put("destinations/ops", record)
+    task = ended(notify=(name,))
+    assert tell(task, name)["done"] is True
+    (message,) = cloud.messages("UndeliveredQueue")
+    assert message["reason"].startswith(("no destination 'missing'", "destination 'ops': "))
+    assert "s3cr3t" not in message["reason"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "watch"),
+    [
+        ({"watch": 2}, 1),
+        ({"state": State.STOPPED}, 1),
+        ({"state": State.RUNNING}, 1),
+        ({"deliveries": {"ops": Delivery(state=DeliveryState.DELIVERED)}}, 1),
+    ],
+)
+def test_nothing_is_sent_without_business(receiver: Server, ended: Any, tell: Tell, changes: Any, watch: int) -> None:
+    assert tell(ended(**changes), watch=watch)["done"] is True
+    assert receiver.got == []
+
+
+def test_attempts_are_shown_in_words_and_without_secrets(
+    receiver: Server, ended: Any, tell: Tell, api: Call, logs: io.StringIO
+) -> None:
+    receiver.says(f"cannot POST /s3cr3t-path with {SECRET}".encode(), status=500)
+    task = ended()
+    tell(task)
+    reply = api("GET", f"/tasks/{task.id}/deliveries")
+    (one,) = reply.json["deliveries"]
+    assert one["next_attempt_at"].endswith("Z")
+    (attempt,) = one["log"]
+    assert (attempt["status"], attempt["verdict"], attempt["event"]) == (500, "transient", "task.succeeded")
+    assert attempt["detail"].startswith("HTTP 500")
+    assert "not told" in logs.getvalue()
+    for text in (reply.text, logs.getvalue()):
+        assert "s3cr3t" not in text
+        assert SECRET not in text
