@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from benchmarks.report import Figure, figures_table
 from local.deploy import machine
@@ -33,7 +34,7 @@ RUNTIME = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six.py", 
 # As far as all four providers: ours are imported when first needed, and a warm function has needed them all.
 _OURS = "import app; from taskhook.providers import NAMES, provider; [provider(name) for name in NAMES]"
 _PEER = "import peer.app"
-_CLIENT = "; import boto3; boto3.client('dynamodb')"
+_CLIENT = "; import boto3; boto3.client('dynamodb', region_name='us-east-1')"
 _PROBE = "import sys, time; sys.path += {path!r}; t = time.process_time(); {statements}; print(time.process_time() - t)"
 _REQUIREMENT = re.compile(r"^([A-Za-z0-9._-]+)\s*[^;]*(?:;\s*(.*))?$")
 
@@ -70,7 +71,14 @@ def _probe(path: list[str], statements: str) -> float:
     # -I: no environment, no current folder. -S: no site-packages. -B: as read-only as Lambda's disk.
     code = _PROBE.format(path=path, statements=statements)
     command = [sys.executable, "-I", "-S", "-B", "-c", code]
-    return 1000 * float(subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout)
+    return 1000 * float(_run(command))
+
+
+def _run(command: list[str], **options: Any) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, **options)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
+    return done.stdout
 
 
 def _function(target: Path) -> Path:
@@ -89,7 +97,7 @@ def _layer(target: Path) -> Path:
     """As `sam build` makes it: by the layer's Makefile."""
     environment = {**os.environ, "ARTIFACTS_DIR": str(target), "TASKHOOK_ARCH": machine(), "PYTHON": sys.executable}
     command = ["make", "--silent", "-C", str(REPOSITORY / "layers" / "taskhook"), "build-TaskhookLayer"]
-    subprocess.run(command, check=True, env=environment, timeout=300)
+    _run(command, env=environment)
     return target / "python"
 
 
@@ -101,7 +109,7 @@ def _sdks(target: Path) -> Path:
                 (target / file).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(str(file.locate()), target / file)
     compileall = [sys.executable, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", str(target)]
-    subprocess.run(compileall, check=True, timeout=300)
+    _run(compileall)
     return target
 
 
