@@ -31,11 +31,11 @@ check: $(DEV) ## Lint, types and template, in seconds
 	$(BIN)/mypy
 	$(BIN)/sam validate --lint
 
-unit: $(DEV) ## The quick tests: pure code, and handlers on moto
-	$(BIN)/pytest -q -n 2 tests/unit tests/integration
+unit: $(DEV) ## The quick tests: pure code, in under a minute
+	$(BIN)/pytest -q -n 2 tests/unit
 
 test: check ## Everything: checks, unit, integration, and end to end on the emulator
-	$(BIN)/pytest -q -n 2 --dist loadgroup tests/unit tests/integration
+	$(BIN)/pytest -q -n 2 tests/unit tests/integration
 	$(BIN)/pytest -q tests/e2e
 
 bench: $(DEV) ## Figures, as ratios against a named peer in the same run

@@ -12,8 +12,8 @@ from multiprocessing.connection import Connection
 from typing import Any, Self
 
 from local.receiver import Receiver
-from local.simulator import ALIBABA, TENCENT, Simulator
 from local.settings import Config
+from local.simulator import ALIBABA, TENCENT, Simulator
 
 SECRET = "whsec_" + "dGhpcyBpcyBhIHNlY3JldCBvZiB0aGUgdGVzdHM="
 
@@ -62,7 +62,9 @@ def _serve(pipe: Connection) -> None:
             while True:
                 taken = [one for one in receiver.messages if one.status == 204] if pipe.recv() == "taken" else None
                 pipe.send(
-                    len(receiver.messages) if taken is None else [(str(one.json["data"]["id"]), one.at) for one in taken]
+                    len(receiver.messages)
+                    if taken is None
+                    else [(str(one.json["data"]["id"]), one.at) for one in taken]
                 )
         except (EOFError, KeyboardInterrupt):
             return

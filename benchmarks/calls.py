@@ -1,7 +1,7 @@
 """Polls of one provider in a process of their own, by taskhook and by the official SDK. Prints JSON.
 
-    python -m benchmarks.calls cpu clb http://127.0.0.1:8600 200
-    python -m benchmarks.calls memory clb http://127.0.0.1:8600 20 ours|sdk|nothing
+python -m benchmarks.calls cpu clb http://127.0.0.1:8600 200
+python -m benchmarks.calls memory clb http://127.0.0.1:8600 20 ours|sdk|nothing
 """
 
 import json
@@ -68,7 +68,7 @@ def _task(service: str) -> str:
 
 
 def cpu(service: str, url: str, calls: int) -> dict[str, list[float]]:
-    """Seconds of CPU time per call, all threads of the process together; the two take turns, and turns at being first."""
+    """Seconds of CPU time per call, of all threads together. The two take turns, and turns at being first."""
     polls = {"ours": ours(service, url), "sdk": sdk(service, url)}
     for poll in list(polls.values()) * 5:
         assert poll() == SUCCEEDED[service]

@@ -52,9 +52,7 @@ def main() -> None:
             Figure(name="import, CPU time", ours=imports[0], peer=imports[1], unit="ms", aim=AIM),
             Figure(name="import and a DynamoDB client", ours=ready[0], peer=ready[1], unit="ms"),
             Figure(name="unpacked size, without boto3", ours=_size(ours), peer=_size(peer), unit="MB", aim=AIM),
-            Figure(
-                name="  the same without bytecode", ours=_size(ours, False), peer=_size(peer, False), unit="MB"
-            ),
+            Figure(name="  the same without bytecode", ours=_size(ours, False), peer=_size(peer, False), unit="MB"),
         ]
     print(f"Footprint of poll (medians of {RUNS} fresh processes each, alternating)\n")
     print(figures_table(figures, "official SDKs"), "\n")
@@ -75,6 +73,7 @@ def _probe(path: list[str], statements: str) -> float:
 
 
 def _run(command: list[str], **options: Any) -> str:
+    done: subprocess.CompletedProcess[str]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, **options)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")

@@ -24,7 +24,9 @@ def main() -> None:
         taken = {service: _calls("cpu", service, around.simulator, CALLS) for service in SERVICES}
         peaks = {(service, who): _peak(service, around.simulator, who) for service in SERVICES for who in _WHO}
     figures = [
-        Figure(name=f"{service}, CPU per poll", ours=_millis(both["ours"]), peer=_millis(both["sdk"]), unit="ms", aim=AIM)
+        Figure(
+            name=f"{service}, CPU per poll", ours=_millis(both["ours"]), peer=_millis(both["sdk"]), unit="ms", aim=AIM
+        )
         for service, both in taken.items()
     ]
     for service in SERVICES:
@@ -44,7 +46,8 @@ def _millis(seconds: list[float]) -> float:
 
 
 def _peak(service: str, url: str, who: str) -> float:
-    return statistics.median(_calls("memory", service, url, MEMORY_CALLS, who) for _ in range(MEMORY_RUNS)) / 1e6
+    peaks: list[int] = [_calls("memory", service, url, MEMORY_CALLS, who) for _ in range(MEMORY_RUNS)]
+    return statistics.median(peaks) / 1e6
 
 
 def _calls(what: str, service: str, url: str, calls: int, *more: str) -> Any:

@@ -109,8 +109,12 @@ def check_upstream() -> None:
         state = importlib.import_module(f"ministack.services.{name}").get_state()
         if set(state) != set(expected):
             faults.append(f"{name}.get_state() now has {sorted(set(state) ^ set(expected))} differently")
-    sqs = importlib.import_module("ministack.services.sqs")
-    faults += [f"sqs.{name} is missing" for name in ("DEFAULT_PORT", "_CANONICAL_NETLOC") if not hasattr(sqs, name)]
+    for name, variables in (
+        ("sqs", ("DEFAULT_PORT", "_CANONICAL_NETLOC")),
+        ("lambda_svc", ("_ACCOUNT_CONCURRENCY_CAP",)),
+    ):
+        module = importlib.import_module(f"ministack.services.{name}")
+        faults += [f"{name}.{variable} is missing" for variable in variables if not hasattr(module, variable)]
     installed = version("ministack")
     if installed != UPSTREAM_VERSION:
         faults.append(f"the installed version is {installed}")
@@ -170,6 +174,9 @@ def limit_workers(places: int) -> None:
             return result
 
     lambda_svc._execute_function_warm = _execute_function_warm
+    # Upstream counts those that wait here as running, and refuses calls (429) beyond a number that the machine's memory
+    # decides. What that number protects is what the places protect already.
+    lambda_svc._ACCOUNT_CONCURRENCY_CAP = 0
 
 
 def pin_queue_addresses() -> None:

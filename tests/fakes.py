@@ -21,7 +21,7 @@ class MemoryStore(Store):
         self.writes = 0
         self.meanwhile: Callable[[], None] = lambda: None
 
-    def get(self, id: str) -> Task | None:  # noqa: A002
+    def get(self, id: str) -> Task | None:
         return self.tasks.get(id)
 
     def save_look(self, task: Task) -> Task:

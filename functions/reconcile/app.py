@@ -37,6 +37,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 
 def _revive(execution: str) -> bool:
-    id, _, number = execution.rpartition("-")  # noqa: A001
+    id, _, number = execution.rpartition("-")
     # Somebody may have started an execution by hand, under any name.
     return is_task_key(id) and number.isdecimal() and reconciler().revive(Watch(id=id, number=int(number), since=0.0))

@@ -51,12 +51,12 @@ def post_task() -> Response[str]:
 
 
 @app.get("/tasks/<id>")
-def get_task(id: str) -> Response[str]:  # noqa: A002
+def get_task(id: str) -> Response[str]:
     return _json(HTTPStatus.OK, _known(id).view())
 
 
 @app.delete("/tasks/<id>")
-def delete_task(id: str) -> Response[str]:  # noqa: A002
+def delete_task(id: str) -> Response[str]:
     try:
         return _json(HTTPStatus.OK, stop(desk(), _known(id)).view())
     except StoreConflict:
@@ -65,7 +65,7 @@ def delete_task(id: str) -> Response[str]:  # noqa: A002
 
 
 @app.get("/tasks/<id>/deliveries")
-def get_deliveries(id: str) -> Response[str]:  # noqa: A002
+def get_deliveries(id: str) -> Response[str]:
     deliveries = [
         {**delivery_view(name, one), "log": [attempt_view(attempt) for attempt in one.log]}
         for name, one in sorted(_known(id).deliveries.items())
@@ -117,7 +117,7 @@ def _body() -> bytes:
         raise ProblemError(400, "The body is not valid Unicode text in UTF-8.") from None
 
 
-def _known(id: str) -> Task:  # noqa: A002
+def _known(id: str) -> Task:
     task = desk().store.get(id) if is_task_key(id) else None
     if task is None:
         raise ProblemError(404, "There is no task with this id.")

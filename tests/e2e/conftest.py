@@ -21,8 +21,6 @@ SECRET = "whsec_" + "dGhpcyBpcyBhIHNlY3JldCBvZiB0aGUgdGVzdHM="
 ENDED = ("succeeded", "failed", "partial", "canceled", "timed_out", "lost", "stopped")
 
 QUICK_PARAMETERS = {
-    "ApiRate": "1000",
-    "ApiBurst": "2000",
     "DeliveryAttempts": "3",
     "ProviderPatienceSeconds": "20",
 }

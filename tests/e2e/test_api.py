@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+
 from tests.e2e.conftest import World
 
 GOOD = {"provider": "tencent.clb", "task_id": "forever-api", "region": "ap-guangzhou"}

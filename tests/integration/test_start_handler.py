@@ -48,6 +48,13 @@ def test_a_message_that_comes_twice_starts_nothing_twice(cloud: Cloud) -> None:
     assert cloud.executions() == [f"{A}-1"]
 
 
+def test_an_execution_of_that_name_that_was_begun_in_another_way_is_as_good(cloud: Cloud) -> None:
+    cloud.client("stepfunctions").start_execution(
+        stateMachineArn=cloud.made["WatchTask"], name=f"{A}-1", input='{"begun": "by hand"}'
+    )
+    assert failed(cloud.invoke("StartFunction", event({"id": A, "watch": 1}))) == []
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -87,7 +94,7 @@ def test_what_cannot_be_started_now_comes_again(cloud: Cloud) -> None:
 
 
 def test_what_submit_puts_on_the_queue_is_what_start_takes(cloud: Cloud, api: Any) -> None:
-    id = api("POST", "/tasks", {"provider": "tencent.bm", "task_id": 7}).json["id"]  # noqa: A001
+    id = api("POST", "/tasks", {"provider": "tencent.bm", "task_id": 7}).json["id"]
     (message,) = cloud.messages("TasksQueue")
     assert failed(cloud.invoke("StartFunction", event(message))) == []
     assert cloud.executions() == [f"{id}-1"]

@@ -29,7 +29,7 @@ def module_store(shared_cloud: Cloud) -> Store:
     return shared_cloud.store
 
 
-def item(cloud: Cloud, id: str) -> dict[str, Any]:  # noqa: A002
+def item(cloud: Cloud, id: str) -> dict[str, Any]:
     found: dict[str, Any] = cloud.client("dynamodb").get_item(TableName=cloud.made["Tasks"], Key={"id": {"S": id}})[
         "Item"
     ]

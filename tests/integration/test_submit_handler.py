@@ -216,13 +216,13 @@ def test_destinations_of_one_task_do_not_grow_without_end(
 
 
 @pytest.mark.parametrize("id", ["a" * 26, "nonsense", "..", "a" * 5000, "%2e%2e", "é"])
-def test_an_unknown_task_is_a_404(api: Call, id: str) -> None:  # noqa: A002
+def test_an_unknown_task_is_a_404(api: Call, id: str) -> None:
     for method, path in (("GET", f"/tasks/{id}"), ("DELETE", f"/tasks/{id}"), ("GET", f"/tasks/{id}/deliveries")):
         is_problem(api(method, path), 404)
 
 
 def test_watching_is_stopped(cloud: Cloud, api: Call) -> None:
-    id = api("POST", "/tasks", CLB).json["id"]  # noqa: A001
+    id = api("POST", "/tasks", CLB).json["id"]
     reply = api("DELETE", f"/tasks/{id}")
     assert (reply.status, reply.json["state"], reply.json["next_poll_at"]) == (200, "stopped", None)
     assert not cloud.is_listed_open(id)
@@ -238,7 +238,7 @@ def test_what_has_ended_cannot_be_stopped(api: Call, stored: Callable[..., Task]
 
 
 def test_attempts_are_listed_by_destination(cloud: Cloud, api: Call) -> None:
-    id = api("POST", "/tasks", {**CLB, "notify": ["ops", "default"]}).json["id"]  # noqa: A001
+    id = api("POST", "/tasks", {**CLB, "notify": ["ops", "default"]}).json["id"]
     reply = api("GET", f"/tasks/{id}/deliveries")
     assert [one["destination"] for one in reply.json["deliveries"]] == ["default", "ops"]
     assert reply.json["deliveries"][0] == {

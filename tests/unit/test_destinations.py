@@ -219,7 +219,7 @@ def test_every_type_is_tested_here() -> None:
 
 
 @pytest.mark.parametrize("type", TYPES)
-def test_every_type_makes_a_request_and_judges_answers(type: str, parse: Callable[..., Destination]) -> None:  # noqa: A002
+def test_every_type_makes_a_request_and_judges_answers(type: str, parse: Callable[..., Destination]) -> None:
     destination = parse(RECORDS[type])
     request = destinations.request(destination, TASK, 1_700_000_300.0)
     prepared = request.prepare()

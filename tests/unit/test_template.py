@@ -137,6 +137,14 @@ def test_every_function_is_a_folder_with_a_handler(template: dict[str, Any]) -> 
     assert folders == {f"functions/{path.parent.name}/" for path in (ROOT / "functions").glob("*/app.py")}
 
 
+def test_every_setting_that_a_function_is_given_is_one_that_is_read(template: dict[str, Any]) -> None:
+    read = set(re.findall(r'"([A-Z_]+)"', (ROOT / "layers/taskhook/taskhook/config.py").read_text("utf-8")))
+    functions = [template["Globals"]["Function"]]
+    functions += [one["Properties"] for one in of_type(template, "AWS::Serverless::Function").values()]
+    given = {name for one in functions for name in one.get("Environment", {}).get("Variables", {})}
+    assert {name for name in given if not name.startswith("POWERTOOLS_")} == read - {"OPEN_INDEX"}
+
+
 def test_every_queue_is_encrypted_and_keeps_its_messages_for_two_weeks(template: dict[str, Any]) -> None:
     for queue in of_type(template, "AWS::SQS::Queue").values():
         assert queue["Properties"]["SqsManagedSseEnabled"] is True

@@ -108,7 +108,7 @@ def test_an_unknown_word_stays_running_and_is_said(make_task: MakeTask) -> None:
     assert "no status" in silent.message
 
 
-@pytest.mark.parametrize("state", ANSWERED)
+@pytest.mark.parametrize("state", sorted(ANSWERED))
 def test_the_providers_last_word_ends_the_watch(make_task: MakeTask, state: State) -> None:
     machines = (Resource(id="cpm-1", state=State.FAILED),)
     seen = Observation(state=state, provider_state="x", resources=machines, progress=0.5, finished_at=NOW + 20)
@@ -197,18 +197,24 @@ def test_a_refusal_keeps_what_was_seen_before(make_task: MakeTask) -> None:
 
 
 def test_throttling_slows_the_looks_down(make_task: MakeTask) -> None:
-    waits = []
-    task = make_task()
-    for _ in range(6):
-        task = decide(task, refusal(Trouble.THROTTLED), now=NOW + 1)
-        waits.append((task.next_poll_at or 0) - NOW - 1)
-    assert waits == sorted(waits)
-    assert waits[-1] > 20 * SHORTEST_WAIT
+    waits: dict[Trouble, list[float]] = {Trouble.TRANSIENT: [], Trouble.THROTTLED: []}
+    for trouble, found in waits.items():
+        task = make_task()
+        for _ in range(5):
+            task = decide(task, refusal(trouble), now=NOW + 1)
+            found.append((task.next_poll_at or 0) - NOW - 1)
+        assert found == sorted(found)
+    assert all(slow > 3 * quick for quick, slow in zip(*waits.values(), strict=True))
 
 
 def test_what_the_provider_asks_for_is_obeyed(make_task: MakeTask) -> None:
     after = decide(make_task(), refusal(Trouble.THROTTLED, retry_after=1234.0))
-    assert after.next_poll_at == pytest.approx(NOW + 30 + 1234.0)
+    assert after.next_poll_at == NOW + 30 + 1234.0
+
+
+def test_the_last_look_is_at_the_deadline_and_not_after_it(make_task: MakeTask) -> None:
+    after = decide(make_task(deadline=NOW + 31), refusal(Trouble.THROTTLED, retry_after=1234.0))
+    assert after.next_poll_at == NOW + 31
 
 
 def test_a_young_task_is_looked_at_often_and_an_old_one_rarely(make_task: MakeTask) -> None:

@@ -42,7 +42,7 @@ class Sender:
     send: Callable[..., http.Answer] = http.send
 
 
-def attempt(sender: Sender, id: str, watch: int, destination: str) -> dict[str, Any]:  # noqa: A002
+def attempt(sender: Sender, id: str, watch: int, destination: str) -> dict[str, Any]:
     """Try once, write down what came of it, and return the state machine's next payload for this destination.
 
     Nothing is sent where the news has been taken or given up already, nor before the time that a former attempt set.
@@ -70,7 +70,7 @@ def attempt(sender: Sender, id: str, watch: int, destination: str) -> dict[str, 
     return _payload(id, watch, destination, after.next_attempt_at)
 
 
-def _payload(id: str, watch: int, destination: str, again: float | None) -> dict[str, Any]:  # noqa: A002
+def _payload(id: str, watch: int, destination: str, again: float | None) -> dict[str, Any]:
     return {
         "id": id,
         "watch": watch,

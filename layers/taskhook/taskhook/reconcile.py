@@ -43,7 +43,15 @@ class Reconciler:
         if not candidates:
             return 0
         alive = self._running()
-        return sum(self.revive(one) for one in candidates if one.execution not in alive)
+        return sum(self._try_to_revive(one) for one in candidates if one.execution not in alive)
+
+    def _try_to_revive(self, dead: Watch) -> bool:
+        """One record that cannot be read must not keep all others from being watched."""
+        try:
+            return self.revive(dead)
+        except Exception:
+            logger.exception("not revived", extra={"task": dead.id, "watch": dead.number})
+            return False
 
     def revive(self, dead: Watch) -> bool:
         """Give a task whose watch died a new one, or up. False where there is nothing to do."""
@@ -56,7 +64,7 @@ class Reconciler:
             return False
         return True
 
-    def lose(self, id: str, number: int, error: str) -> dict[str, Any]:  # noqa: A002
+    def lose(self, id: str, number: int, error: str) -> dict[str, Any]:
         """End a watch that keeps breaking: the task is lost, and whoever waits for it is told so.
 
         Returns the state machine's next payload.

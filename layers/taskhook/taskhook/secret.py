@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient
     from mypy_boto3_ssm import SSMClient
 
-_REMEMBERED_SECONDS = 300.0
-"""How long a value is used before it is read again. A refused credential is read again at once."""
+_REMEMBERED_SECONDS = {"accounts": 300.0, "destinations": 30.0}
+"""How long a value is used before it is read again. A refused credential is read again at once; a destination that was
+repaired says nothing, so it is read more often."""
 _MISSING_SECONDS = 5.0
 """How long an absence is believed: an operator who has just stored a value should not have to wait."""
 
@@ -69,7 +70,7 @@ class Parameters:
         if known is not None and not fresh and now < known[0]:
             return known[1]
         value = self._fetch(name, decrypt=decrypt)
-        keep = _REMEMBERED_SECONDS if value is not None else _MISSING_SECONDS
+        keep = _REMEMBERED_SECONDS[name.partition("/")[0]] if value is not None else _MISSING_SECONDS
         self._remembered[name, decrypt] = (now + keep, value)
         return value
 

@@ -24,7 +24,7 @@ class Starter:
     settings: Settings
     client: "SFNClient | None" = None
 
-    def start(self, id: str, watch: int) -> None:  # noqa: A002
+    def start(self, id: str, watch: int) -> None:
         """Start the execution of a watch. One of that name exists already where a message came twice: all is well."""
         client = self.client or aws.stepfunctions()
         payload = {"id": id, "watch": watch, "done": False, "wait_until": rfc3339_millis(0.0), "notify": []}
@@ -62,7 +62,7 @@ def _started(starter: Starter, record: dict[str, Any]) -> bool:
 
 def _watch(body: str) -> tuple[str, int]:
     message = json.loads(body)
-    id, number = message["id"], message["watch"]  # noqa: A001
+    id, number = message["id"], message["watch"]
     if not isinstance(id, str) or not is_task_key(id) or type(number) is not int or number < 1:
         raise ValueError("not a watch of a task")
     return id, number

@@ -49,7 +49,7 @@ class Watch:
         return execution_name(self.id, self.number)
 
 
-def execution_name(id: str, watch: int) -> str:  # noqa: A002
+def execution_name(id: str, watch: int) -> str:
     """Derived from the task, so that a message delivered twice starts nothing twice."""
     return f"{id}-{watch}"
 
@@ -65,7 +65,7 @@ class Store:
     def _dynamodb(self) -> "DynamoDBClient":
         return self._client or aws.dynamodb()
 
-    def get(self, id: str) -> Task | None:  # noqa: A002 - the public name of the thing
+    def get(self, id: str) -> Task | None:
         answer = self._dynamodb.get_item(TableName=self._settings.table, Key=_key(id), ConsistentRead=True)
         return from_item(answer["Item"]) if "Item" in answer else None
 
@@ -89,10 +89,16 @@ class Store:
             lambda: self._dynamodb.put_item(
                 TableName=self._settings.table,
                 Item=self._item(task),
-                ConditionExpression="#watch = :watch AND #state = :state AND #polls = :polls",
+                # The deliveries too: one that ends at this moment must not be made pending again.
+                ConditionExpression="#watch = :watch AND #state = :state AND #polls = :polls AND deliveries = :told",
                 ExpressionAttributeNames={"#watch": "watch", "#state": "state", "#polls": "polls"},
                 ExpressionAttributeValues=_values(
-                    {":watch": seen.watch, ":state": seen.state.value, ":polls": seen.polls}
+                    {
+                        ":watch": seen.watch,
+                        ":state": seen.state.value,
+                        ":polls": seen.polls,
+                        ":told": {name: one.to_dict() for name, one in seen.deliveries.items()},
+                    }
                 ),
             )
         )
@@ -201,7 +207,7 @@ class Store:
 
     def _update(
         self,
-        id: str,  # noqa: A002
+        id: str,
         *,
         assign: Mapping[str, Any],
         condition: str,
@@ -279,7 +285,7 @@ def _path(path: str, label: str, names: dict[str, str]) -> str:
     return f"#{label}.#{label}t"
 
 
-def _key(id: str) -> dict[str, Any]:  # noqa: A002
+def _key(id: str) -> dict[str, Any]:
     return {"id": {"S": id}}
 
 

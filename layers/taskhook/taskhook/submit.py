@@ -63,9 +63,7 @@ def stop(desk: Desk, task: Task) -> Task:
 
 def _new(desk: Desk, wish: Wish) -> Task:
     now = round(desk.clock(), 3)
-    id = task_key(  # noqa: A001
-        account=wish.account, provider=wish.provider.name, region=wish.region, task_id=wish.task_id
-    )
+    id = task_key(account=wish.account, provider=wish.provider.name, region=wish.region, task_id=wish.task_id)
     return Task(
         id=id,
         provider=wish.provider.name,
@@ -83,7 +81,7 @@ def _new(desk: Desk, wish: Wish) -> Task:
     )
 
 
-def _sealed(desk: Desk, id: str, notify: Mapping[str, Mapping[str, Any] | None]) -> dict[str, str]:  # noqa: A002
+def _sealed(desk: Desk, id: str, notify: Mapping[str, Mapping[str, Any] | None]) -> dict[str, str]:
     return {label: desk.seal.close(id, record) for label, record in notify.items() if record is not None}
 
 

@@ -43,7 +43,7 @@ class Watcher:
     send: Send = http.send
 
 
-def look(watcher: Watcher, id: str, watch: int) -> dict[str, Any]:  # noqa: A002
+def look(watcher: Watcher, id: str, watch: int) -> dict[str, Any]:
     """Look once, and return the state machine's next payload (see ``payload``).
 
     A task that is stopped, superseded by a newer watch or gone ends without a word; one that has ended already is not
@@ -77,7 +77,7 @@ def payload(task: Task) -> dict[str, Any]:
     }
 
 
-def _over(id: str, watch: int) -> dict[str, Any]:  # noqa: A002
+def _over(id: str, watch: int) -> dict[str, Any]:
     return {"id": id, "watch": watch, "done": True, "wait_until": rfc3339_millis(0.0), "notify": []}
 
 

@@ -42,7 +42,7 @@ _UNSAFE = re.compile("[^A-Za-z0-9.-]+")
 
 
 @cache
-def _channel(type: str) -> Channel:  # noqa: A002
+def _channel(type: str) -> Channel:
     """Imported when first needed: most installations use one type only."""
     row: Channel = import_module(f"taskhook.destinations.{type}").CHANNEL
     return row
@@ -119,7 +119,7 @@ def _record(name: str, text: str) -> dict[str, Any]:
 
 
 def _faults(record: Mapping[str, Any], *, allow_private: bool, resolve: bool, strict: bool) -> list[Fault]:
-    type = record.get("type")  # noqa: A001
+    type = record.get("type")
     if type not in TYPES:
         return [Fault(field="type", message=_no_type(type))]
     channel = _channel(type)
@@ -130,7 +130,7 @@ def _faults(record: Mapping[str, Any], *, allow_private: bool, resolve: bool, st
     ]
 
 
-def _no_type(type: Any) -> str:  # noqa: A002
+def _no_type(type: Any) -> str:
     choices = f"must be one of {', '.join(TYPES)}"
     near = difflib.get_close_matches(type.casefold()[:64], TYPES, n=1) if isinstance(type, str) else []
     return f"{choices}; did you mean {near[0]}?" if near else choices

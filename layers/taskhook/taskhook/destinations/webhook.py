@@ -141,7 +141,7 @@ def body(task: Task, now: float) -> bytes:
     return encodable(json.dumps(news, ensure_ascii=False, separators=(",", ":"))).encode()
 
 
-def signatures(secrets: tuple[str, ...], id: str, timestamp: int, content: bytes) -> str:  # noqa: A002
+def signatures(secrets: tuple[str, ...], id: str, timestamp: int, content: bytes) -> str:
     """One signature for each key: a receiver accepts the news when it knows any of them."""
     signed = f"{id}.{timestamp}.".encode() + content
     return " ".join(_signature(secret, signed) for secret in secrets)

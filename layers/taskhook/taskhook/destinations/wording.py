@@ -1,5 +1,7 @@
 """What people are told about a task, in words that every chat channel shares. Nothing here knows a channel's syntax."""
 
+from dataclasses import replace
+
 from taskhook.destinations.text import one_line
 from taskhook.states import ANSWERED, State
 from taskhook.task import Problem, Resource, Task
@@ -64,7 +66,8 @@ def why(task: Task) -> Problem | None:
     if not task.state.terminal or task.state is State.SUCCEEDED:
         return None
     if task.error:
-        return task.error
+        # A bare status word ("1", "failed") explains nothing that the outcome does not say already.
+        return replace(task.error, code="") if task.error.code == task.provider_state else task.error
     if task.message:
         return Problem(code=task.provider_state or task.state.value, message=task.message)
     if task.state is State.FAILED:

@@ -84,7 +84,8 @@ def _item(value: Any) -> dict[str, Any]:
 
 
 def _machine(item: Mapping[str, Any]) -> str | None:
-    return reading.text(reading.get(item, "instanceId") or reading.get(item, "resourceId"))
+    name = reading.text(reading.get(item, "instanceId") or reading.get(item, "resourceId"))
+    return name[:128] if name else None
 
 
 def _resource(provider: Provider, item: Mapping[str, Any]) -> Resource:
