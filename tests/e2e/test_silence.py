@@ -4,6 +4,8 @@ import json
 import time
 from pathlib import Path
 
+import requests
+
 from local.receiver import Receiver
 from local.run import serving
 from local.settings import Settings
@@ -49,6 +51,33 @@ def test_a_task_whose_queue_message_was_lost_is_found_by_the_sweep(world: World)
     assert json.loads(answer["Payload"].read())["revived"] >= 1
     world.wait(task["id"], lambda one: one["polls"] > task["polls"] + 1)
     assert [one for one in _executions(world) if one["name"] == f"{task['id']}-8"]
+
+
+def test_a_poll_function_that_keeps_breaking_ends_in_news(world: World) -> None:
+    functions, machine = world.stack.client("lambda"), world.stack.client("stepfunctions")
+    [poll] = [
+        one["FunctionName"] for one in functions.list_functions()["Functions"] if "PollFunction" in one["FunctionName"]
+    ]
+    _speed_up(world, 0.02)  # the retries of a broken invocation take minutes
+    functions.update_function_configuration(FunctionName=poll, Handler="app.nothing_of_that_name")
+    try:
+        task = world.post("tencent.clb", "slow-broken", notify=["default", "slack"])
+        after = world.settled(task["id"], seconds=100)
+    finally:
+        functions.update_function_configuration(FunctionName=poll, Handler="app.handler")
+        _speed_up(world, 1.0)
+    assert after["state"] == "lost"
+    assert after["error"]["message"] == "taskhook itself broke while it watched this task"
+    assert [one.json["type"] for one in world.news_of(task["id"])] == ["task.lost"]
+    assert len(world.slack_of("slow-broken")) == 1
+    [execution] = [one for one in _executions(world) if one["name"].startswith(task["id"])]
+    assert machine.describe_execution(executionArn=execution["executionArn"])["status"] == "SUCCEEDED"
+
+
+def _speed_up(world: World, scale: float) -> None:
+    setting = {"stepfunctions._SFN_WAIT_SCALE": scale}
+    answer = requests.post(f"{world.stack.endpoint}/_ministack/config", json=setting, timeout=10)
+    assert answer.status_code == 200, answer.text
 
 
 def test_no_secret_is_left_in_logs_histories_records_or_answers(world: World) -> None:
