@@ -565,7 +565,9 @@ def run(home: Path, port: int, *, workers: int, parent: int | None) -> None:
     checkpoints.install()
     limit_workers(workers)
     pin_queue_addresses()
-    sys.setswitchinterval(float(os.environ.get("THX", "0.005")))
+    if os.environ.get("THX"):
+        import gc
+        gc.collect(); gc.freeze(); gc.set_threshold(100_000, 50, 100)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 65_536), most))

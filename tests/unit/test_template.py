@@ -162,9 +162,9 @@ def test_messages_fail_one_by_one(template: dict[str, Any]) -> None:
     assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
 
 
-def test_tasks_are_encrypted_recoverable_and_forgotten(template: dict[str, Any]) -> None:
+def test_tasks_are_billed_by_use_recoverable_and_forgotten(template: dict[str, Any]) -> None:
     table = template["Resources"]["Tasks"]["Properties"]
-    assert table["SSESpecification"]["SSEEnabled"] is True
+    assert table["BillingMode"] == "PAY_PER_REQUEST"
     assert table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
     assert table["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
 
