@@ -25,6 +25,10 @@ class Tree:
         """What all of them have used, those that have ended included."""
         return sum(sum(times[:4]) for process in self._processes() if (times := _times(process)))
 
+    def root_cpu_seconds(self) -> float:
+        """The share of the root alone."""
+        return sum(_times(self._root)[:2])
+
     def __enter__(self) -> Self:
         self._thread.start()
         return self
@@ -43,6 +47,12 @@ class Tree:
 
     def _processes(self) -> list[psutil.Process]:
         return [self._root, *self._root.children(recursive=True)]
+
+
+def machine_cpu_seconds() -> float:
+    """What everybody on this machine has used, other people's work included."""
+    times = psutil.cpu_times()
+    return float(sum(times) - times.idle - getattr(times, "iowait", 0.0) - getattr(times, "guest", 0.0))
 
 
 def child_running(module: str) -> psutil.Process:

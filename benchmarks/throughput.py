@@ -16,7 +16,7 @@ from typing import Any
 from benchmarks import trivial
 from benchmarks.around import Around
 from benchmarks.client import THREADS, post_all
-from benchmarks.processes import Tree, child_running
+from benchmarks.processes import Tree, child_running, machine_cpu_seconds
 from benchmarks.report import met, table
 from local.run import serving
 from local.settings import Settings
@@ -50,6 +50,10 @@ class Run:
     peak_mb: float
     processes: int
     cpu_seconds: float
+    emulator_cpu_seconds: float
+    """The emulator's own part of it; the rest is the functions'."""
+    cores_busy: float
+    """What the whole machine did meanwhile: where it is much more than ours, others were at work."""
     lost: int
     duplicates: int
 
@@ -71,6 +75,9 @@ class Run:
             f"{self.peer_rate:.0f}",
             f"{self.rate / self.peer_rate:.3f}",
             f"{self.cpu_millis:.0f}",
+            f"{1000 * self.emulator_cpu_seconds / self.tasks:.0f}",
+            f"{self.cpu_seconds / self.seconds:.2f}",
+            f"{self.cores_busy:.2f}",
             f"{self.peak_mb:,.0f}",
             str(self.processes),
             str(self.lost),
@@ -86,6 +93,9 @@ _HEADER = (
     "peer/s",
     "ratio",
     "CPU ms/task",
+    "emulator",
+    "cores ours",
+    "cores busy",
     "peak MB",
     "procs",
     "lost",
@@ -146,11 +156,14 @@ def _warm_up(stack: Stack, around: Around) -> None:
 
 def _measured(stack: Stack, around: Around, tasks: int, peer_rate: float) -> Run:
     with Tree(child_running("local.emulator")) as tree:
-        cpu_before, began = tree.cpu_seconds(), time.time()
+        before = (tree.cpu_seconds(), tree.root_cpu_seconds(), machine_cpu_seconds())
+        began = time.time()
         posting, ids = _post(stack, tasks, "1")
         _wait_for(around, WARM_UP + tasks)
         time.sleep(SETTLE)
-        cpu = tree.cpu_seconds() - cpu_before
+        after = (tree.cpu_seconds(), tree.root_cpu_seconds(), machine_cpu_seconds())
+        whole = time.time() - began
+    cpu, emulator_cpu, machine_cpu = (then - first for first, then in zip(before, after, strict=True))
     news = [(id, at) for id, at in around.taken() if id in ids]
     times = Counter(id for id, _ in news)
     return Run(
@@ -161,6 +174,8 @@ def _measured(stack: Stack, around: Around, tasks: int, peer_rate: float) -> Run
         peak_mb=tree.peak / 1e6,
         processes=tree.most_processes,
         cpu_seconds=cpu,
+        emulator_cpu_seconds=emulator_cpu,
+        cores_busy=machine_cpu / whole,
         lost=tasks - len(times),
         duplicates=sum(count > 1 for count in times.values()),
     )

@@ -565,9 +565,6 @@ def run(home: Path, port: int, *, workers: int, parent: int | None) -> None:
     checkpoints.install()
     limit_workers(workers)
     pin_queue_addresses()
-    if os.environ.get("THX"):
-        import gc
-        gc.collect(); gc.freeze(); gc.set_threshold(100_000, 50, 100)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 65_536), most))

@@ -170,6 +170,18 @@ def test_a_new_destination_is_told_the_end_at_once(
     assert cloud.is_listed_open(task.id)
 
 
+def test_a_destination_that_was_given_up_is_told_when_the_task_is_posted_again(
+    cloud: Cloud, api: Call, stored: Callable[..., Task]
+) -> None:
+    given_up = Delivery(state=DeliveryState.FAILED, attempts=12)
+    task = stored(state=State.SUCCEEDED, observed_at=time.time(), deliveries={"ops": DELIVERED, "default": given_up})
+    assert api("POST", "/tasks", {**CLB, "notify": ["default", "ops"]}).status == 200
+    after = cloud.task(task.id)
+    assert after.pending == ["default"]
+    assert after.news_id == task.news_id
+    assert cloud.messages("TasksQueue") == [{"id": task.id, "watch": 2}]
+
+
 @pytest.mark.parametrize("state", [State.SUCCEEDED, State.FAILED])
 def test_an_ended_task_posted_again_is_left_alone(
     cloud: Cloud, api: Call, stored: Callable[..., Task], state: State

@@ -12,7 +12,7 @@ from taskhook.queues import Queues
 from taskhook.secret import Seal
 from taskhook.states import ABANDONED, WATCHED, State
 from taskhook.store import Store, reopened
-from taskhook.task import Delivery, Task, task_key
+from taskhook.task import Delivery, DeliveryState, Task, task_key
 
 logger = logging.getLogger(__name__)
 
@@ -36,8 +36,9 @@ class Desk:
 def submit(desk: Desk, wish: Wish) -> tuple[Task, bool]:
     """The task, and whether it is new.
 
-    A known task is left alone, except that new destinations are added while it is watched, are told at once when it
-    has ended, and that a task which timed out, was lost or was stopped is watched again.
+    A known task is left alone, except that new destinations are added while it is watched; that they, and those which
+    could not be told before, are told at once when it has ended; and that a task which timed out, was lost or was
+    stopped is watched again.
     """
     task = _new(desk, wish)
     if desk.store.create(task):
@@ -87,8 +88,8 @@ def _sealed(desk: Desk, id: str, notify: Mapping[str, Mapping[str, Any] | None])
 
 def _again(desk: Desk, known: Task, wished: Task) -> Task:
     """What a second post of the same task does."""
-    added = {name: wished.sealed.get(name) for name in wished.deliveries if name not in known.deliveries}
-    if added and len(known.deliveries) + len(added) > MOST_DESTINATIONS:
+    added = {name: wished.sealed.get(name) for name in wished.deliveries if _untold(known, name)}
+    if len({*known.deliveries, *added}) > MOST_DESTINATIONS:
         message = f"would be more than {MOST_DESTINATIONS} destinations of one task, over all its posts"
         raise invalid([FieldError("notify", message)])
     if known.state in ABANDONED:
@@ -100,12 +101,22 @@ def _again(desk: Desk, known: Task, wished: Task) -> Task:
     told = reopened(
         known,
         watch_since=wished.submitted_at,
-        deliveries={**known.deliveries, **{name: Delivery() for name in added}},
+        deliveries={**known.deliveries, **{name: _afresh(known, name) for name in added}},
         sealed={**known.sealed, **wished.sealed},
     )
     desk.store.replace(told, seen=known)
     _start(desk, told)
     return told
+
+
+def _untold(known: Task, name: str) -> bool:
+    """New to the task, or given up: whoever posts again has repaired the destination."""
+    delivery = known.deliveries.get(name)
+    return delivery is None or delivery.state is DeliveryState.FAILED
+
+
+def _afresh(known: Task, name: str) -> Delivery:
+    return Delivery(log=known.deliveries[name].log) if name in known.deliveries else Delivery()
 
 
 def _restarted(desk: Desk, known: Task, wished: Task) -> Task:
