@@ -22,7 +22,7 @@ NOW = {"now", "utcnow", "today", "time", "monotonic", "random", "urandom", "uuid
 
 THIRD_PARTY = {
     "aws_lambda_powertools": {"log"},
-    "boto3": {"aws", "store"},
+    "boto3": set(),
     "botocore": {"aws", "reconcile", "secret", "start", "store", "submit"},
     "requests": {"http", "deliver", "providers", "destinations", "signing"},
     "urllib3": {"http"},

@@ -1,13 +1,14 @@
 """The one door out over HTTP: a deadline that holds, an address that was checked, an answer that is bounded.
 
-``requests`` stays the language (its ``Request``, its auth objects, its adapter), but an exchange never goes through a
-``Session``. That would read proxies and netrc from the environment, and even with redirects switched off it reads and
-decompresses the whole body of a redirect. What else ``requests`` does not promise is added where urllib3 opens a
-connection: the name is resolved once, every address is put to the caller's rule, and the sockets know the deadline.
+``requests`` stays the language (its ``Request`` and its auth objects make what is sent), but the exchange is that of
+``http.client``. A ``Session`` would read proxies and netrc from the environment, and even with redirects off it
+reads and decompresses the whole body of a redirect; an adapter with its pools, made for one exchange, costs more than
+the exchange itself. Here the name is resolved once, every address is put to the caller's rule, and the sockets know the
+deadline.
 """
 
+import contextlib
 import http.client
-import logging
 import os
 import queue
 import re
@@ -15,7 +16,8 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator, Mapping
+import zlib
+from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass
 from functools import cache
@@ -24,14 +26,8 @@ from typing import Any, BinaryIO, cast
 from urllib.parse import urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HTTPError
-from urllib3.exceptions import SSLError as Urllib3SSLError
-from urllib3.exceptions import TimeoutError as Urllib3TimeoutError
 from urllib3.util.ssl_ import create_urllib3_context
 
 from taskhook import __version__
@@ -48,10 +44,6 @@ from taskhook.errors import (
 DEFAULT_HEADERS = {"User-Agent": f"taskhook/{__version__}"}
 # A frozen Lambda would find a kept connection dead, and a compressed answer has no size that could be trusted.
 FORCED_HEADERS = {"Connection": "close", "Accept-Encoding": "identity"}
-
-# These write whole URLs into the log, at DEBUG and for malformed headers at WARNING, and some URLs are secrets.
-for _name in ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry"):
-    logging.getLogger(_name).addFilter(lambda record: False)
 
 # RFC 9110, 5.1 and 5.5.
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -182,43 +174,60 @@ def _exchange(
     prepared: requests.PreparedRequest, call: _Call, max_bytes: int, verify: bool | str
 ) -> tuple[int, Mapping[str, str], bytes]:
     """Status, headers, and of the body one byte more than allowed, if there is one."""
-    adapter = _Adapter(call)
+    connection = _Connection(str(prepared.url), call, verify)
     try:
-        response = adapter.send(prepared, stream=True, timeout=call.left(), verify=verify)
+        connection.connect()
+        # A server may answer and close before it has read everything; its answer says why.
+        with contextlib.suppress(BrokenPipeError):
+            connection.request(str(prepared.method), prepared.path_url, _bytes(prepared), _text(prepared.headers))
+        response = connection.getresponse()
         with response:
-            body = response.raw.read(max_bytes + 1, decode_content=True)
+            headers = _headers(response)
+            return response.status, headers, _body(response, headers.get("Content-Encoding", ""), max_bytes + 1)
     finally:
-        adapter.close()
-    return response.status_code, response.headers, body
+        connection.close()
 
 
-class _Adapter(HTTPAdapter):
-    """Carries one exchange over a connection of its own."""
+def _bytes(prepared: requests.PreparedRequest) -> bytes | None:
+    body = prepared.body
+    return body.encode() if isinstance(body, str) else body
 
-    def __init__(self, call: _Call) -> None:
-        super().__init__()
-        self._call = call
-        self._pool: HTTPConnectionPool | None = None
 
-    def get_connection_with_tls_context(
-        self, request: requests.PreparedRequest, verify: bool | str | None, proxies: Any = None, cert: Any = None
-    ) -> HTTPConnectionPool:
-        url = urlsplit(str(request.url))
-        host = str(url.hostname)
-        if url.scheme == "https":
-            context = _tls_context(True if verify is None else verify)
-            self._pool = _HTTPSPool(host, url.port, call=self._call, ssl_context=context)
-        else:
-            self._pool = _HTTPPool(host, url.port, call=self._call)
-        return self._pool
+def _text(headers: Mapping[str, str | bytes]) -> dict[str, str]:
+    return {name: value.decode("latin-1") if isinstance(value, bytes) else value for name, value in headers.items()}
 
-    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
-        """Nothing is left to do: the TLS context knows whom to trust."""
 
-    def close(self) -> None:
-        if self._pool:
-            self._pool.close()
-        super().close()
+def _headers(response: http.client.HTTPResponse) -> CaseInsensitiveDict[str]:
+    """A header that came several times is one, with commas (RFC 9110, 5.2)."""
+    found = CaseInsensitiveDict[str]()
+    for name, value in response.getheaders():
+        found[name] = f"{found[name]}, {value}" if name in found else value
+    return found
+
+
+def _body(response: http.client.HTTPResponse, encoding: str, limit: int) -> bytes:
+    """At most ``limit`` bytes, counted after decoding. Raises where the body ends before its announced length."""
+    decode = _decoder(encoding)
+    body = b""
+    while len(body) < limit:
+        piece = response.read1(_PIECE)
+        body += decode(piece, limit - len(body)) if piece else b""
+        if not piece:
+            if response.length:
+                raise http.client.IncompleteRead(b"", response.length)
+            break
+    return body
+
+
+_PIECE = 65_536
+
+
+def _decoder(encoding: str) -> Callable[[bytes, int], bytes]:
+    """We ask for plain bodies; a server that compresses all the same is read, but never beyond the limit."""
+    if encoding.strip().lower() not in ("gzip", "x-gzip", "deflate"):
+        return lambda piece, limit: piece[:limit]
+    # 32: gzip and zlib are told apart by their first bytes.
+    return zlib.decompressobj(32 + zlib.MAX_WBITS).decompress
 
 
 @cache
@@ -268,31 +277,26 @@ class _Response(http.client.HTTPResponse):
             raise http.client.IncompleteRead(b"")
 
 
-class _HTTPConnection(HTTPConnection):
+class _Connection(http.client.HTTPConnection):
+    """To one host, for one exchange, by the addresses that were checked."""
+
     response_class = _Response
 
-    def __init__(self, *args: Any, call: _Call, **options: Any) -> None:
-        super().__init__(*args, **options)
+    def __init__(self, url: str, call: _Call, verify: bool | str) -> None:
+        parts = urlsplit(url)
+        self._tls = _tls_context(verify) if parts.scheme == "https" else None
+        # What the Host header may leave out.
+        self.default_port = 443 if self._tls else 80
+        super().__init__(str(parts.hostname), parts.port or self.default_port)
         self._call = call
 
-    def _new_conn(self) -> socket.socket:
-        return _connect(self._call, self._dns_host, self.port)
-
-
-class _HTTPSConnection(_HTTPConnection, HTTPSConnection):
     def connect(self) -> None:
-        super().connect()
-        cast(_TLSSocket, self.sock).call = self._call
-        # Else urllib3 warns at every call of what the caller asked for with verify=False.
-        self.is_verified = True
-
-
-class _HTTPPool(HTTPConnectionPool):
-    ConnectionCls = _HTTPConnection
-
-
-class _HTTPSPool(HTTPSConnectionPool):
-    ConnectionCls = _HTTPSConnection
+        sock = _connect(self._call, self.host, self.port)
+        if self._tls:
+            # The handshake needs no more than the socket's timeout: OpenSSL counts it for the whole handshake.
+            sock = self._tls.wrap_socket(sock, server_hostname=self.host.rstrip("."))
+            cast(_TLSSocket, sock).call = self._call
+        self.sock = sock
 
 
 # --- the socket ------------------------------------------------------------------------------------------------------
@@ -324,7 +328,7 @@ class _Socket(socket.socket):
 
 
 class _TLSSocket(_Socket, ssl.SSLSocket):
-    """The handshake needs no more than the timeout of the socket below: OpenSSL counts it for the whole handshake."""
+    """The same over TLS."""
 
 
 def _connect(call: _Call, host: str, port: int) -> socket.socket:
@@ -360,6 +364,8 @@ def _dial(call: _Call, family: socket.AddressFamily, address: SocketAddress, sec
 
 def _resolve(call: _Call, host: str, port: int) -> list[tuple[socket.AddressFamily, SocketAddress]]:
     """Addresses of the host, each once, in the resolver's order of preference."""
+    if _is_literal(host):
+        return _addresses(call, _look_up(host, port))  # nobody is asked, so nobody can be slow
     answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
     # The resolver of the C library knows no deadline: it is left behind in a thread that nobody waits for.
     threading.Thread(target=lambda: answers.put(_look_up(host, port)), daemon=True).start()
@@ -367,9 +373,21 @@ def _resolve(call: _Call, host: str, port: int) -> list[tuple[socket.AddressFami
         found = answers.get(timeout=call.left())
     except queue.Empty:
         raise DeadlineExceeded(call.host, "the name was not resolved in time") from None
+    return _addresses(call, found)
+
+
+def _addresses(call: _Call, found: Any) -> list[tuple[socket.AddressFamily, SocketAddress]]:
     if isinstance(found, Exception):
         raise ConnectionFailed(call.host, "the name cannot be resolved")
     return list(dict.fromkeys((family, address) for family, _, _, _, address in found))
+
+
+def _is_literal(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _look_up(host: str, port: int) -> Any:
@@ -382,37 +400,23 @@ def _look_up(host: str, port: int) -> Any:
 # --- what went wrong -------------------------------------------------------------------------------------------------
 
 
-_LOWER = (OSError, http.client.HTTPException, HTTPError, requests.RequestException)
+_LOWER = (OSError, http.client.HTTPException, zlib.error)
 _PLACES: tuple[tuple[tuple[type[Exception], ...], type[TransportError], str], ...] = (
-    ((TimeoutError, Urllib3TimeoutError, requests.Timeout), DeadlineExceeded, "no whole answer in time"),
+    ((TimeoutError,), DeadlineExceeded, "no whole answer in time"),
     ((ssl.SSLEOFError, ssl.SSLZeroReturnError), ConnectionFailed, "the connection was closed during TLS"),
-    ((ssl.SSLError, Urllib3SSLError, requests.exceptions.SSLError), CertificateRefused, "TLS could not be established"),
+    ((ssl.SSLError,), CertificateRefused, "TLS could not be established"),
     (_LOWER, ConnectionFailed, "the answer broke off or is not HTTP"),
 )
 
 
 def _translate(error: Exception, call: _Call) -> TransportError:
-    """Our error for one of the layers below: the first place that fits it or anything that it wraps."""
-    links = list(_chain(error))
-    kinds, ours, reason = next(place for place in _PLACES if any(isinstance(link, place[0]) for link in links))
-    details = (_detail(link) for link in links if isinstance(link, kinds))
-    return ours(call.host, next(filter(None, details), reason))
+    """Our error for one of the layers below: the first place that fits."""
+    _, ours, reason = next(place for place in _PLACES if isinstance(error, place[0]))
+    return ours(call.host, _detail(error) or reason)
 
 
-def _detail(link: BaseException) -> str:
+def _detail(error: Exception) -> str:
     """What OpenSSL or the system says, in words that cannot hold a URL; empty when neither spoke."""
-    if isinstance(link, ssl.SSLError):
-        return str(getattr(link, "verify_message", ""))
-    return os.strerror(link.errno) if isinstance(link, OSError) and link.errno else ""
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """The error and those it wraps: requests and urllib3 keep them in ``args`` and ``reason``, Python in the cause."""
-    pending: list[object] = [error]
-    seen: set[int] = set()
-    while pending:
-        link = pending.pop(0)
-        if isinstance(link, BaseException) and id(link) not in seen:
-            seen.add(id(link))
-            yield link
-            pending += [*link.args, getattr(link, "reason", None), link.__cause__, link.__context__]
+    if isinstance(error, ssl.SSLError):
+        return str(getattr(error, "verify_message", ""))
+    return os.strerror(error.errno) if isinstance(error, OSError) and error.errno else ""

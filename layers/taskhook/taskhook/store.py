@@ -8,13 +8,12 @@ lists exactly the tasks that a reconciler has to look after. It changes twice in
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
 from taskhook import aws
+from taskhook.attributes import from_attribute, to_attribute
 from taskhook.config import Settings
 from taskhook.errors import StoreConflict
 from taskhook.states import WATCHED
@@ -22,9 +21,6 @@ from taskhook.task import Delivery, Task
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-
-_SERIALIZE = TypeSerializer().serialize
-_DESERIALIZE = TypeDeserializer().deserialize
 
 _AS_JSON = ("metadata", "result")
 """Kept as text: a caller's or a provider's JSON may hold numbers that DynamoDB has no room for."""
@@ -187,7 +183,7 @@ class Store:
         )
         for page in pages:
             for item in page["Items"]:
-                data = {name: _plain(_DESERIALIZE(value)) for name, value in item.items()}
+                data = {name: from_attribute(value) for name, value in item.items()}
                 yield Watch(id=data["id"], number=data["watch"], since=float(data["watch_since"]))
 
     def _close(self, task: Task) -> None:
@@ -250,11 +246,11 @@ class Store:
         data["expires_at"] = int(task.deadline + self._settings.retention)
         if task.open:
             data["open"] = "yes"
-        return {name: _SERIALIZE(_exact(value)) for name, value in data.items()}
+        return {name: to_attribute(value) for name, value in data.items()}
 
 
 def from_item(item: Mapping[str, Any]) -> Task:
-    data = {name: _plain(_DESERIALIZE(value)) for name, value in item.items()}
+    data = {name: from_attribute(value) for name, value in item.items()}
     for name in _AS_JSON:
         if name in data:
             data[name] = json.loads(data[name])
@@ -290,24 +286,7 @@ def _key(id: str) -> dict[str, Any]:
 
 
 def _values(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _SERIALIZE(_exact(value)) for name, value in values.items()}
-
-
-def _exact(value: Any) -> Any:
-    """Floats as decimals, which is how DynamoDB keeps numbers."""
-    if isinstance(value, float):
-        return Decimal(repr(value))
-    if isinstance(value, Mapping):
-        return {key: _exact(item) for key, item in value.items()}
-    return [_exact(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list) else value
+    return {name: to_attribute(value) for name, value in values.items()}
 
 
 def _conflict(error: ClientError) -> bool:
