@@ -34,8 +34,10 @@ RUNTIME = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six.py", 
 # As far as all four providers: ours are imported when first needed, and a warm function has needed them all.
 _OURS = "import app; from taskhook.providers import NAMES, provider; [provider(name) for name in NAMES]"
 _PEER = "import peer.app"
-_BOTO3 = "import boto3, boto3.dynamodb.types"
-_CLIENT = "import boto3; boto3.client('dynamodb', region_name='us-east-1')"
+_BOTOCORE = "import botocore.session, botocore.config"
+_REGION = "import os; os.environ['AWS_DEFAULT_REGION'] = 'us-east-1'"
+_OUR_CLIENT = "from taskhook import aws; aws.dynamodb()"
+_PEER_CLIENT = "peer.app.dynamodb()"
 _PROBE = """
 import sys, time
 sys.path += {path!r}
@@ -54,10 +56,11 @@ def main() -> None:
         ours = [_function(root / "poll"), _layer(root / "layer")]
         peer = [_peer(root / "peer-poll"), _sdks(root / "sdks")]
         paths = [[*map(str, side), str(runtime)] for side in (ours, peer)]
-        imports, beyond, ready = _cpu(*paths), _cpu(*paths, first=_BOTO3), _cpu(*paths, more=_CLIENT)
+        imports, beyond = _cpu(*paths), _cpu(*paths, first=_BOTOCORE)
+        ready = _cpu(*paths, first=_REGION, more=(_OUR_CLIENT, _PEER_CLIENT))
         figures = [
             Figure(name="import, CPU time", ours=imports[0], peer=imports[1], unit="ms", aim=AIM),
-            Figure(name="  the same beyond boto3", ours=beyond[0], peer=beyond[1], unit="ms"),
+            Figure(name="  the same beyond botocore", ours=beyond[0], peer=beyond[1], unit="ms"),
             Figure(name="import and a DynamoDB client", ours=ready[0], peer=ready[1], unit="ms"),
             Figure(name="unpacked size, without boto3", ours=_size(ours), peer=_size(peer), unit="MB", aim=AIM),
             Figure(name="  the same without bytecode", ours=_size(ours, False), peer=_size(peer, False), unit="MB"),
@@ -66,11 +69,13 @@ def main() -> None:
     print(figures_table(figures, "official SDKs"), "\n")
 
 
-def _cpu(ours: list[str], peer: list[str], *, first: str = "pass", more: str = "pass") -> tuple[float, float]:
+def _cpu(
+    ours: list[str], peer: list[str], *, first: str = "pass", more: tuple[str, str] = ("pass", "pass")
+) -> tuple[float, float]:
     """Milliseconds, medians."""
 
     def both() -> tuple[float, float]:
-        return _probe(ours, first, f"{_OURS}; {more}"), _probe(peer, first, f"{_PEER}; {more}")
+        return _probe(ours, first, f"{_OURS}; {more[0]}"), _probe(peer, first, f"{_PEER}; {more[1]}")
 
     both()  # once to bring the files into memory
     pairs = [both() for _ in range(RUNS)]

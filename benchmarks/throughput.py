@@ -52,6 +52,7 @@ class Run:
     cpu_seconds: float
     emulator_cpu_seconds: float
     """The emulator's own part of it; the rest is the functions'."""
+    cores_ours: float
     cores_busy: float
     """What the whole machine did meanwhile: where it is much more than ours, others were at work."""
     lost: int
@@ -76,7 +77,7 @@ class Run:
             f"{self.rate / self.peer_rate:.3f}",
             f"{self.cpu_millis:.0f}",
             f"{1000 * self.emulator_cpu_seconds / self.tasks:.0f}",
-            f"{self.cpu_seconds / self.seconds:.2f}",
+            f"{self.cores_ours:.2f}",
             f"{self.cores_busy:.2f}",
             f"{self.peak_mb:,.0f}",
             str(self.processes),
@@ -175,6 +176,7 @@ def _measured(stack: Stack, around: Around, tasks: int, peer_rate: float) -> Run
         processes=tree.most_processes,
         cpu_seconds=cpu,
         emulator_cpu_seconds=emulator_cpu,
+        cores_ours=cpu / whole,
         cores_busy=machine_cpu / whole,
         lost=tasks - len(times),
         duplicates=sum(count > 1 for count in times.values()),

@@ -93,17 +93,11 @@ def _prepare(
     stack.api_key = key["value"]
     stack.url = f"{stack.endpoint}/_aws/execute-api/{outputs['ApiId']}/{outputs['ApiStage']}"
     say("Waking interrupted watches")
-    problem = stack.interruptible(lambda: _reconcile(stack, outputs["ReconcileFunction"]))
-    if problem:
-        say(f"Interrupted watches could not be woken; the next attempt is made on schedule: {problem}")
+    # In the background, as there may be thousands; should it fail, the schedule's sweep follows within five minutes.
+    stack.client("lambda").invoke(
+        FunctionName=outputs["ReconcileFunction"], InvocationType="Event", Payload=json.dumps({"all": True}).encode()
+    )
     stack.checkpoint()
-
-
-def _reconcile(stack: Stack, function: str) -> str | None:
-    """What went wrong, if anything did."""
-    answer = stack.client("lambda").invoke(FunctionName=function, Payload=json.dumps({"all": True}).encode())
-    body: str = answer["Payload"].read().decode(errors="replace")
-    return body[:2000] if answer.get("FunctionError") else None
 
 
 def _write_endpoint(stack: Stack) -> None:
