@@ -7,6 +7,14 @@ prints what arrives. Posts one task for each kind of life a task can have, shows
 Then it goes on serving until Ctrl-C, unless `--once` is given. The exit code is 1 when news is missing or wrong.
 """
 
+import os
+import signal
+
+if __name__ == "__main__":
+    # Ctrl-C while the rest is still being imported: nothing runs yet, so there is nothing to stop or to say.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: os._exit(0))
+
 import argparse
 import base64
 import contextlib

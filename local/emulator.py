@@ -55,7 +55,6 @@ WRAPPED: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("ministack.app", "_load_persisted_state", ()),
     ("ministack.core.persistence", "_json_default", ("obj",)),
     ("ministack.core.persistence", "_state_format_version", ("service",)),
-    ("ministack.core.lambda_runtime", "reset", ()),
     ("ministack.services.dynamodb", "handle_request", _HANDLER),
     ("ministack.services.dynamodb", "get_state", ()),
     ("ministack.services.dynamodb", "_set_item", ("table", "pk_val", "sk_val", "item")),
@@ -110,10 +109,11 @@ def check_upstream() -> None:
         if set(state) != set(expected):
             faults.append(f"{name}.get_state() now has {sorted(set(state) ^ set(expected))} differently")
     for name, variables in (
-        ("sqs", ("DEFAULT_PORT", "_CANONICAL_NETLOC")),
-        ("lambda_svc", ("_ACCOUNT_CONCURRENCY_CAP",)),
+        ("services.sqs", ("DEFAULT_PORT", "_CANONICAL_NETLOC")),
+        ("services.lambda_svc", ("_ACCOUNT_CONCURRENCY_CAP",)),
+        ("core.lambda_runtime", ("_workers",)),
     ):
-        module = importlib.import_module(f"ministack.services.{name}")
+        module = importlib.import_module(f"ministack.{name}")
         faults += [f"{name}.{variable} is missing" for variable in variables if not hasattr(module, variable)]
     installed = version("ministack")
     if installed != UPSTREAM_VERSION:
@@ -547,7 +547,11 @@ def _end() -> None:
     """Without waiting for upstream's threads: each may be asleep in a state machine's wait, or in a function."""
     from ministack.core import lambda_runtime
 
-    lambda_runtime.reset()
+    # Not upstream's reset: it also unlinks the workers' thousands of unpacked files, while the next start waits for
+    # the lock. That start empties the folder anyway.
+    for worker in [one for pool in list(lambda_runtime._workers.values()) for one in pool]:
+        if worker._proc is not None:
+            worker._proc.kill()
     logging.shutdown()
     os._exit(0)
 
@@ -587,7 +591,7 @@ def main() -> int:
     home.mkdir(parents=True, exist_ok=True)
     try:
         # A predecessor whose parent was killed may still be writing its last snapshot.
-        with sole_user(home / "emulator.lock", patience=10):
+        with sole_user(home / "emulator.lock", patience=20):
             run(home, arguments.port, workers=arguments.workers, parent=arguments.parent)
     except (UpstreamChangedError, TimeoutError) as error:
         print(error, file=sys.stderr)

@@ -27,7 +27,7 @@ from types import FrameType
 from local import deploy
 from local.emulator import sole_user
 from local.process import free_port, wait_for_port
-from local.settings import REPOSITORY, Config, RunError, Settings, read_config
+from local.settings import REPOSITORY, Config, RunError, Settings, config_warnings, read_config
 from local.stack import Stack, Stopped
 
 _PORT_PATIENCE = 5.0
@@ -57,6 +57,7 @@ def serving(
     with _lock(home):
         settings.endpoint_path.unlink(missing_ok=True)  # of a run that was killed
         tables = read_config(settings.config_path) if config is None else config
+        warnings = [f"! {warning}" for warning in config_warnings({"accounts": {}, "destinations": {}, **tables})]
         wait_for_port(settings.port, _PORT_PATIENCE, stack.pause)
         try:
             say("Starting the emulator")
@@ -65,6 +66,7 @@ def serving(
             stack.emulator.wait_until_ready(stack.pause)
             _prepare(stack, {**deploy.default_parameters(), **(parameters or {})}, template, tables, say)
             _write_endpoint(stack)
+            stack.warnings = warnings
             yield stack
         finally:
             settings.endpoint_path.unlink(missing_ok=True)
@@ -158,6 +160,8 @@ def main() -> int:
     try:
         with serving(Settings.from_env(), say=lambda step: say(f"{step} ..."), stop=stop) as stack:
             say(welcome(stack))
+            for warning in stack.warnings:
+                say(warning)
             say(f"(started in {time.monotonic() - started:.1f} s)")
             try:
                 wait_until_stopped(stack)

@@ -1,7 +1,9 @@
 """What `make run` can be told: three environment variables and one file with accounts and destinations."""
 
+import json
 import os
 import re
+import sys
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -96,10 +98,31 @@ def config_faults(parsed: Mapping[str, Any]) -> Iterator[str]:
             if not _NAME.fullmatch(name):
                 yield f"{where}: a name is 1 to 64 letters, digits, '-' or '_'"
             if not isinstance(table, Mapping):
-                yield f"{where}: must be a table, not {table!r}"
+                yield f"{where}: must be a table"
                 continue
             yield from (f"{where} {fault}" for fault in check(table))
             yield from (f"{where} {fault}" for fault in _json_faults(table))
+
+
+def config_warnings(config: Config) -> Iterator[str]:
+    """What the product will say of accounts and destinations when a task names them: better known at the start."""
+    if not config["accounts"]:
+        yield "No account is configured yet, so no task can be watched: fill in the file, and start again."
+    sys.path.append(str(REPOSITORY / "layers" / "taskhook"))
+    from taskhook import destinations
+    from taskhook.accounts import parse_account
+    from taskhook.errors import ConfigError
+
+    for name, table in config["accounts"].items():
+        try:
+            parse_account(name, json.dumps(table), allow_insecure=True)
+        except ConfigError as error:
+            yield str(error)
+    for name, table in config["destinations"].items():
+        try:
+            destinations.parse(name, json.dumps(table), allow_private=True)
+        except ConfigError as error:
+            yield str(error)
 
 
 def _account_faults(table: Mapping[str, Any]) -> Iterator[str]:

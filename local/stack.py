@@ -24,6 +24,7 @@ class Stack:
         self.emulator = EmulatorProcess(settings)
         self.url = ""
         self.api_key = ""
+        self.warnings: list[str] = []
         self._stop = stop
 
     @property

@@ -38,8 +38,9 @@ def installation() -> Installation:
     parameters = Parameters(settings())
     return Installation(
         account=parameters.account,
-        has_destination=parameters.has_destination,
+        destination=parameters.destination,
         allow_private=settings().allow_private,
+        more_regions=settings().more_regions,
     )
 
 

@@ -188,3 +188,22 @@ def test_attempts_are_shown_in_words_and_without_secrets(
     for text in (reply.text, logs.getvalue()):
         assert "s3cr3t" not in text
         assert SECRET not in text
+
+
+def test_a_watch_that_only_waits_for_the_next_attempt_is_not_counted_as_dying(
+    cloud: Cloud, make_task: MakeTask
+) -> None:
+    now = time.time()
+    waiting = Delivery(attempts=1, next_attempt_at=now + 3600)
+    task = make_task(
+        state=State.SUCCEEDED,
+        submitted_at=now,
+        deadline=now + 60,
+        observed_at=now,
+        restarts=4,
+        deliveries={"ops": waiting},
+    )
+    cloud.store.create(task)
+    after = cloud.invoke("NotifyFunction", {"id": task.id, "watch": task.watch, "destination": "ops"})
+    assert after["done"] is False
+    assert (cloud.task(task.id).restarts, cloud.task(task.id).deliveries["ops"]) == (0, waiting)

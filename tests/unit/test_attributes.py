@@ -24,7 +24,8 @@ def test_what_was_written_is_read_again(value: Any) -> None:
 
 @given(values)
 def test_boto3_reads_the_same(value: Any) -> None:
-    assert _floats(TypeDeserializer().deserialize(to_attribute(value))) == value
+    deserialize: Any = TypeDeserializer().deserialize
+    assert _floats(deserialize(to_attribute(value))) == value
 
 
 def test_a_whole_number_stays_one() -> None:

@@ -31,7 +31,15 @@ def account(name: str) -> Account:
     return Account(name=name, cloud=clouds[name], key_id="i", key_secret="s3cr3t")
 
 
-HERE = Installation(account=account, has_destination=lambda name: name in ("ops", "default"), allow_private=False)
+def destination(name: str) -> str:
+    if name == "broken":
+        return '{"type": "slak", "url": "https://hooks.example.com/s3cr3t"}'
+    if name not in ("ops", "default"):
+        raise ConfigError(f"no destination '{name}' is configured")
+    return '{"type": "slack", "url": "https://hooks.example.com/s3cr3t"}'
+
+
+HERE = Installation(account=account, destination=destination, allow_private=False)
 
 
 def wish(**changes: Any) -> Wish:
@@ -174,7 +182,7 @@ def test_an_account_that_is_not_configured_is_a_fault_even_as_the_fallback() -> 
     def nobody(name: str) -> Account:
         raise ConfigError(f"no account '{name}' is configured")
 
-    here = Installation(account=nobody, has_destination=HERE.has_destination, allow_private=False)
+    here = Installation(account=nobody, destination=destination, allow_private=False)
     assert "no account 'tencent'" in faults(here=here)["account"]
 
 
@@ -188,8 +196,34 @@ def test_notify_is_a_list_of_one_to_ten(value: Any) -> None:
 
 
 def test_a_missing_default_destination_says_where_the_name_comes_from() -> None:
-    here = Installation(account=account, has_destination=lambda name: False, allow_private=False)
+    def nobody(name: str) -> str:
+        raise ConfigError(f"no destination '{name}' is configured")
+
+    here = Installation(account=account, destination=nobody, allow_private=False)
     assert "notify was left out" in faults(here=here, notify=...)["notify"]
+
+
+def test_a_configured_destination_that_cannot_work_is_a_fault_now_and_not_when_the_task_has_ended() -> None:
+    said = faults(notify=["broken"])["notify[0]"]
+    assert "did you mean slack" in said
+    assert "s3cr3t" not in said
+
+
+@pytest.mark.parametrize("region", ["mars-1", "cn-shanghai", "ap-guangzhou-9", "bj"])
+def test_a_region_that_the_cloud_does_not_have_is_a_fault(region: str) -> None:
+    assert "not a region of tencent" in faults(region=region)["region"]
+
+
+def test_the_nearest_regions_are_named() -> None:
+    assert "ap-guangzhou" in faults(region="ap-guangzho")["region"]
+
+
+def test_an_operator_may_name_regions_that_are_newer_than_this_version() -> None:
+    here = Installation(
+        account=account, destination=destination, allow_private=False, more_regions=frozenset({"ap-newtown"})
+    )
+    record = {**VALID, "region": "ap-newtown", "notify": ["ops"]}
+    assert parse_wish(json.dumps(record).encode(), here).region == "ap-newtown"
 
 
 @pytest.mark.parametrize(

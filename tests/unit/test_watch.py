@@ -89,7 +89,7 @@ def test_no_look_after_the_deadline_leaves_a_task_open(task: Task, outcome: Outc
 def test_a_refusal_is_never_an_end_that_the_provider_spoke(outcome: Refusal) -> None:
     task = Task(id="a" * 26, provider="p", account="a", region=None, task_id="t", submitted_at=NOW, deadline=NOW + 9)
     for now in (NOW + 1, NOW + 9, NOW + 1e6):
-        assert decide(task, outcome, now=now).state in (State.QUEUED, State.TIMED_OUT, State.LOST)
+        assert decide(task, outcome, now=now).state in (State.RUNNING, State.TIMED_OUT, State.LOST)
 
 
 def test_a_first_look_makes_a_queued_task_a_running_one(make_task: MakeTask) -> None:
@@ -155,7 +155,7 @@ def test_a_lost_task_always_says_what_to_do(make_task: MakeTask) -> None:
 @pytest.mark.parametrize(
     ("age", "seen", "state"),
     [
-        (watch.NOT_FOUND_GRACE - 1, None, State.QUEUED),
+        (watch.NOT_FOUND_GRACE - 1, None, State.RUNNING),
         (watch.NOT_FOUND_GRACE, None, State.LOST),
         (5, "2", State.LOST),
     ],
@@ -171,7 +171,7 @@ def test_doubts_end_a_watch_after_a_few_looks_in_a_row(make_task: MakeTask) -> N
     task = make_task()
     for look in range(1, watch.DOUBTS + 1):
         task = decide(task, refusal(Trouble.DOUBTFUL), now=NOW + look)
-        assert task.state is (State.LOST if look == watch.DOUBTS else State.QUEUED)
+        assert task.state is (State.LOST if look == watch.DOUBTS else State.RUNNING)
 
 
 def test_one_good_look_ends_a_row_of_doubts(make_task: MakeTask) -> None:
@@ -187,7 +187,7 @@ def test_an_outage_is_borne_as_long_as_the_patience_lasts(make_task: MakeTask, t
     task = decide(make_task(), refusal(trouble), now=NOW)
     for seconds in range(1, 200):
         task = decide(task, refusal(trouble), now=NOW + seconds)
-    assert task.state is State.QUEUED
+    assert task.state is State.RUNNING
     assert decide(task, refusal(trouble), now=NOW + PATIENCE).state is State.LOST
 
 
@@ -407,7 +407,7 @@ def test_no_answer_is_looked_for_again(scene: MakeScene, error: type[ConnectionF
     stage = scene(error("clb.tencentcloudapi.com", "the name cannot be resolved"))
     assert stage.look()["done"] is False
     assert stage.task.error is not None
-    assert (stage.task.state, stage.task.troubles) == (State.QUEUED, 1)
+    assert (stage.task.state, stage.task.troubles) == (State.RUNNING, 1)
     assert stage.task.error.code == error.__name__
 
 
@@ -417,7 +417,7 @@ def test_a_server_that_is_not_the_provider_is_tried_a_few_times(
 ) -> None:
     stage = scene(error("clb.tencentcloudapi.com", "self-signed certificate"))
     for _ in range(watch.DOUBTS):
-        assert stage.task.state is State.QUEUED
+        assert not stage.task.state.terminal
         stage.look()
     assert stage.task.state is State.LOST
 

@@ -23,6 +23,8 @@ class Settings:
     patience: float
     """Seconds that a provider may be out of order before a task counts as lost."""
     delivery_attempts: int
+    more_regions: frozenset[str]
+    """Regions that are newer than this version."""
     retention: float
     """Seconds that a finished task is kept."""
 
@@ -42,5 +44,6 @@ def settings() -> Settings:
         allow_insecure=env.get("ALLOW_INSECURE_ENDPOINTS", "false") == "true",
         patience=float(env.get("PATIENCE_SECONDS", "21600")),
         delivery_attempts=int(env.get("DELIVERY_ATTEMPTS", "12")),
+        more_regions=frozenset(env.get("MORE_REGIONS", "").replace(",", " ").split()),
         retention=86400.0 * float(env.get("RETENTION_DAYS", "30")),
     )

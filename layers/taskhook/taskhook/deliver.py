@@ -55,6 +55,9 @@ def attempt(sender: Sender, id: str, watch: int, destination: str) -> dict[str, 
         return _payload(id, watch, destination, None)
     now = sender.clock()
     if delivery.next_attempt_at is not None and now < delivery.next_attempt_at - 0.5:
+        if task.restarts:
+            # This watch works, it only has to wait: the restarts before it are no reason to give up.
+            sender.store.forget_restarts(task)
         return _payload(id, watch, destination, delivery.next_attempt_at)
     judgment, record = _tell(sender, task, destination, now)
     after = _next(sender, delivery, judgment, record)
@@ -88,6 +91,7 @@ def _tell(sender: Sender, task: Task, name: str, now: float) -> tuple[Judgment, 
             plain = destinations.plain(destination, task, now)
             if plain is not None:
                 judgment, answer = _send(sender, destination, plain)
+            judgment = replace(judgment, detail=f"refused as it was; as plain text: {judgment.detail}"[:200])
     except ConfigError as error:
         return _recorded(task, now, Judgment(verdict=Verdict.DEAD, detail=str(error)[:200]), None)
     return _recorded(task, now, judgment, answer, sender.clock())

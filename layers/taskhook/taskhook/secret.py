@@ -39,45 +39,40 @@ class Parameters:
         self._settings = settings
         self._client = client
         self._clock = clock
-        self._remembered: dict[tuple[str, bool], tuple[float, str | None]] = {}
+        self._remembered: dict[str, tuple[float, str | None]] = {}
 
     def account(self, name: str, *, fresh: bool = False) -> Account:
         """Raises ConfigError where there is none of that name, or it cannot work."""
-        text = self._read(f"accounts/{name}", decrypt=True, fresh=fresh)
+        text = self._read(f"accounts/{name}", fresh=fresh)
         if text is None:
-            raise ConfigError(f"no account '{name}' is configured (SSM parameter {self.path('accounts', name)})")
+            raise ConfigError(f"no account '{name}' is configured; {self._where('accounts', name)}")
         return parse_account(name, text, allow_insecure=self._settings.allow_insecure)
 
-    def destination(self, name: str, *, fresh: bool = False) -> str:
+    def destination(self, name: str) -> str:
         """The destination's JSON text. Raises ConfigError where there is none of that name."""
-        text = self._read(f"destinations/{name}", decrypt=True, fresh=fresh)
+        text = self._read(f"destinations/{name}")
         if text is None:
-            raise ConfigError(
-                f"no destination '{name}' is configured (SSM parameter {self.path('destinations', name)})"
-            )
+            raise ConfigError(f"no destination '{name}' is configured; {self._where('destinations', name)}")
         return text
 
-    def has_destination(self, name: str) -> bool:
-        """Whether there is a destination of that name; its secrets stay encrypted."""
-        return self._read(f"destinations/{name}", decrypt=False) is not None
+    def _where(self, kind: str, name: str) -> str:
+        parameter = f"{self._settings.parameters}/{kind}/{name}"
+        return f"store it as SSM parameter {parameter} (on one machine: [{kind}.{name}] in config.toml)"
 
-    def path(self, kind: str, name: str) -> str:
-        return f"{self._settings.parameters}/{kind}/{name}"
-
-    def _read(self, name: str, *, decrypt: bool, fresh: bool = False) -> str | None:
+    def _read(self, name: str, *, fresh: bool = False) -> str | None:
         now = self._clock()
-        known = self._remembered.get((name, decrypt))
+        known = self._remembered.get(name)
         if known is not None and not fresh and now < known[0]:
             return known[1]
-        value = self._fetch(name, decrypt=decrypt)
+        value = self._fetch(name)
         keep = _REMEMBERED_SECONDS[name.partition("/")[0]] if value is not None else _MISSING_SECONDS
-        self._remembered[name, decrypt] = (now + keep, value)
+        self._remembered[name] = (now + keep, value)
         return value
 
-    def _fetch(self, name: str, *, decrypt: bool) -> str | None:
+    def _fetch(self, name: str) -> str | None:
         client = self._client or aws.ssm()
         try:
-            answer = client.get_parameter(Name=f"{self._settings.parameters}/{name}", WithDecryption=decrypt)
+            answer = client.get_parameter(Name=f"{self._settings.parameters}/{name}", WithDecryption=True)
         except ClientError as error:
             if error.response["Error"]["Code"] == "ParameterNotFound":
                 return None

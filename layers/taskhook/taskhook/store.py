@@ -5,6 +5,7 @@ The item is the truth. Executions and queue messages are made from it, and made 
 lists exactly the tasks that a reconciler has to look after. It changes twice in a task's life, not at every poll.
 """
 
+import contextlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -148,6 +149,17 @@ class Store:
             # Two deliveries ended at the same moment, and each still saw the other pending.
             self._close(saved)
         return saved
+
+    def forget_restarts(self, task: Task) -> None:
+        """A watch that works starts the count of those that died anew."""
+        with contextlib.suppress(StoreConflict):
+            self._update(
+                task.id,
+                assign={"restarts": 0},
+                condition="#was = :watch",
+                names={"#was": "watch"},
+                values={":watch": task.watch},
+            )
 
     def stop(self, task: Task) -> Task:
         """End a watch. Raises StoreConflict where the task has ended meanwhile."""

@@ -25,8 +25,6 @@ NOT_FOUND_GRACE = 60.0
 DOUBTS = 5
 """Looks in a row that may end in doubt before the task counts as lost."""
 
-_ACCOUNT_HINT = "Store the account as docs/operations.md describes, then post the task again."
-
 type AccountOf = Callable[..., Account]
 type Send = Callable[..., http.Answer]
 
@@ -136,7 +134,7 @@ def decide(task: Task, outcome: Outcome, *, now: float, rng: Random, patience: f
 
 
 def _observed(task: Task, seen: Observation, now: float) -> Task:
-    if not seen.known:
+    if not seen.known and (seen.provider_state != task.provider_state or task.polls == 1):
         logger.warning(
             "unknown provider state", extra={"task": task.id, "provider": task.provider, "word": seen.provider_state}
         )
@@ -169,6 +167,7 @@ def _refused(task: Task, refusal: Refusal, now: float, patience: float) -> Task:
     since = task.trouble_since if task.trouble_since is not None else now
     troubled = replace(
         task,
+        state=State.RUNNING,  # somebody has looked, and nobody says that it has ended
         troubles=task.troubles + 1,
         trouble_since=since,
         error=refusal.problem,

@@ -45,8 +45,9 @@ class Installation:
     """What is configured here, as far as a body can refer to it."""
 
     account: Callable[[str], Account]
-    has_destination: Callable[[str], bool]
+    destination: Callable[[str], str]
     allow_private: bool
+    more_regions: frozenset[str] = frozenset()
 
 
 def parse_wish(body: bytes, here: Installation) -> Wish:
@@ -134,6 +135,8 @@ class _Reader:
         if not providers.REGION.fullmatch(region.lower()):
             self._fault("region", "is no region: only letters, digits and inner hyphens, as in ap-guangzhou")
             return None
+        if provider is not None and region.lower() not in provider.regions | self._here.more_regions:
+            self._fault("region", _no_such_region(region.lower(), provider))
         return region.lower()
 
     def _account(self, provider: Provider | None) -> str:
@@ -187,12 +190,14 @@ class _Reader:
     def _named(self, field: str, name: str) -> dict[str, Mapping[str, Any] | None]:
         if not NAME.fullmatch(name):
             self._fault(field, "must be 1 to 64 letters, digits, hyphens or underscores")
-        elif not self._here.has_destination(name):
-            fallback = "" if "notify" in self._document else "; notify was left out, which means ['default']"
-            self._fault(field, f"no destination '{name}' is configured{fallback}")
-        else:
-            return {name: None}
-        return {}
+            return {}
+        try:
+            destinations.parse(name, self._here.destination(name), allow_private=self._here.allow_private)
+        except ConfigError as error:
+            fallback = "" if "notify" in self._document else " (notify was left out, which means ['default'])"
+            self._fault(field, f"{error}{fallback}")
+            return {}
+        return {name: None}
 
     def _timeout(self) -> int:
         value = self._document.get("timeout_seconds", DEFAULT_TIMEOUT)
@@ -239,6 +244,12 @@ def _no_such_field(name: str) -> str:
     close = difflib.get_close_matches(name[:64], FIELDS, n=1)
     meant = f"did you mean '{close[0]}'? " if close else ""
     return f"is not a field of a task; {meant}The fields are {', '.join(FIELDS)}"
+
+
+def _no_such_region(region: str, provider: Provider) -> str:
+    close = difflib.get_close_matches(region, sorted(provider.regions), n=3)
+    meant = f"did you mean {' or '.join(close)}? " if close else ""
+    return f"'{region}' is not a region of {provider.cloud} that is known here; {meant}(a new one: see MoreRegions)"
 
 
 def _no_such_provider(name: str) -> str:

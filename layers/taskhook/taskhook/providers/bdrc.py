@@ -12,7 +12,7 @@ from typing import Any
 import requests
 
 from taskhook.http import Answer
-from taskhook.providers import alibaba, reading
+from taskhook.providers import alibaba, reading, regions
 from taskhook.providers.model import Observation, Outcome, Provider, Question, TaskId
 from taskhook.states import State
 from taskhook.task import Problem
@@ -88,6 +88,7 @@ PROVIDER = Provider(
         found="`Data.TaskId` in the answer of CheckRules or UpdateResources",
     ),
     region="required",
+    regions=regions.ALIBABA,
     words=_WORDS,
     rate_limit=None,
     source="https://help.aliyun.com/zh/bdrc/developer-reference/api-bdrc-2023-08-08-describetask",

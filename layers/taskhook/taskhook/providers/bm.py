@@ -11,7 +11,7 @@ from typing import Any
 import requests
 
 from taskhook.http import Answer
-from taskhook.providers import reading, tencent
+from taskhook.providers import reading, regions, tencent
 from taskhook.providers.model import Observation, Outcome, Provider, Question, TaskId
 from taskhook.states import State
 from taskhook.task import Problem, Resource
@@ -103,6 +103,7 @@ PROVIDER = Provider(
         integer=True,
     ),
     region="optional",
+    regions=regions.TENCENT | regions.TENCENT_SHORT,
     words=_WORDS,
     rate_limit="100/min",
     source="https://cloud.tencent.com/document/api/386/6718",

@@ -10,7 +10,7 @@ from typing import Any
 import requests
 
 from taskhook.http import Answer
-from taskhook.providers import reading, tencent
+from taskhook.providers import reading, regions, tencent
 from taskhook.providers.model import Observation, Outcome, Provider, Question, TaskId
 from taskhook.states import State
 from taskhook.task import Problem
@@ -53,6 +53,7 @@ PROVIDER = Provider(
         found="`RequestId` in the answer of the CLB call that started the operation",
     ),
     region="required",
+    regions=regions.TENCENT,
     words=_WORDS,
     rate_limit="20/s",
     source="https://www.tencentcloud.com/document/product/214/33823",

@@ -10,7 +10,7 @@ from typing import Any
 import requests
 
 from taskhook.http import Answer
-from taskhook.providers import reading, tencent
+from taskhook.providers import reading, regions, tencent
 from taskhook.providers.model import Observation, Outcome, Provider, Question, TaskId
 from taskhook.states import State
 from taskhook.task import Problem
@@ -50,6 +50,7 @@ PROVIDER = Provider(
         found="`AsyncRequestId` in the answer of the DTS call that started the operation",
     ),
     region="required",
+    regions=regions.TENCENT,
     words=_WORDS,
     rate_limit="20/s",
     source="https://www.tencentcloud.com/document/product/571/18125",

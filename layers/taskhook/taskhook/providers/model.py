@@ -91,6 +91,7 @@ class Provider:
     version: str | None
     task_id: TaskId
     region: Literal["required", "optional"]
+    regions: frozenset[str]
     words: Mapping[str, State]
     rate_limit: str | None
     source: str
