@@ -17,7 +17,6 @@ from taskhook import aws
 from taskhook.attributes import from_attribute, to_attribute
 from taskhook.config import Settings
 from taskhook.errors import StoreConflict
-from taskhook.states import WATCHED
 from taskhook.task import Delivery, Task
 
 if TYPE_CHECKING:
@@ -274,10 +273,6 @@ def from_item(item: Mapping[str, Any]) -> Task:
 def reopened(task: Task, **changes: Any) -> Task:
     """The task for a new watch: a higher number, so that whatever still runs for the old one ends without a word."""
     return replace(task, watch=task.watch + 1, restarts=0, **changes)
-
-
-def watched(task: Task) -> bool:
-    return task.state in WATCHED
 
 
 def _as_json(data: dict[str, Any]) -> dict[str, Any]:
