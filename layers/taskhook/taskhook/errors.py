@@ -2,6 +2,7 @@
 
     TaskhookError
     ├── ConfigError            ours: a setting, account or destination that cannot work; trying again does not help
+    │   └── CatalogueError     an entry of the catalogue that cannot work: file, line and reason
     ├── StoreConflict          nobody's: the record changed meanwhile; read again and decide again
     └── TransportError         the other side's, below HTTP: trying again may help
         ├── ConnectionFailed   no connection, or it broke
@@ -20,6 +21,16 @@ class TaskhookError(Exception):
 
 class ConfigError(TaskhookError):
     """A setting, account or destination that cannot work as it is. The message is fit for a user: no secrets."""
+
+
+class CatalogueError(ConfigError):
+    """An entry of the catalogue that cannot work: where it stands, and why not."""
+
+    def __init__(self, where: str, line: int, reason: str) -> None:
+        super().__init__(f"{where}, line {line}: {reason}")
+        self.where = where
+        self.line = line
+        self.reason = reason
 
 
 class StoreConflict(TaskhookError):

@@ -1,26 +1,41 @@
-"""Alibaba Cloud's ROA APIs: a path, signed with ACS3, errors by HTTP status and ``Code``."""
+"""Alibaba Cloud's two kinds of API, both signed with ACS3: RPC (parameters in the query) and ROA (a path)."""
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import quote
 
 import requests
 
 from taskhook.http import Answer
 from taskhook.providers import reading, refusals
-from taskhook.providers.model import Observation, Outcome, Provider, Question
+from taskhook.providers.model import Provider, Question, Refusal
 from taskhook.signing.acs3 import ACS3Auth
 
-type Observe = Callable[[Provider, Mapping[str, Any]], Observation]
+type Body = Mapping[str, Any]
+
+_CODE = ("Code", "ErrorCode", "ErrCode")
+_MESSAGE = ("Message", "ErrorMessage", "ErrMessage")
+_FINE = frozenset({"", "0", "200", "ok", "success", "succeed"})
+"""What stands in ``Code`` where nothing is wrong."""
 
 
-def roa_request(provider: Provider, question: Question, path: str) -> requests.Request:
-    """``path`` is a template whose ``{TaskId}`` is filled with the id, percent-encoded once."""
+def rpc_request(provider: Provider, question: Question, base: str, parameters: Body) -> requests.Request:
+    """Every parameter in the query, for GET and POST alike, as the official SDKs do."""
+    return _request(provider, question, base + "/", params=dict(flat(parameters)))
+
+
+def roa_request(provider: Provider, question: Question, base: str, path: str, parameters: Body) -> requests.Request:
+    """``path`` is encoded already. A GET has its parameters in the query, a POST as JSON in its body."""
+    if provider.method == "GET":
+        return _request(provider, question, base + path, params=dict(flat(parameters)))
+    return _request(provider, question, base + path, json=dict(parameters))
+
+
+def _request(provider: Provider, question: Question, url: str, **content: Any) -> requests.Request:
     account = question.account
     return requests.Request(
-        "GET",
-        roa_base(provider, question) + path.format(TaskId=quote(question.task_id, safe="-_.~")),
+        provider.method,
+        url,
         headers={
             "x-acs-action": provider.action,
             "x-acs-version": provider.version or "",
@@ -34,32 +49,57 @@ def roa_request(provider: Provider, question: Question, path: str) -> requests.R
             clock=question.clock,
             nonce=lambda: uuid.uuid4().hex,
         ),
+        **content,
     )
 
 
-def roa_base(provider: Provider, question: Question) -> str:
-    """No Region parameter is sent: the host is the region, finance regions included."""
-    endpoint = question.account.endpoints.get(provider.service)
-    return endpoint or f"https://{provider.service}.{question.region}.aliyuncs.com"
+def flat(parameters: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Lists as ``JobIds.1``, ``JobIds.2``, objects as ``Filter.Name``."""
+    if isinstance(parameters, Mapping):
+        for name, value in parameters.items():
+            yield from flat(value, f"{prefix}.{name}" if prefix else str(name))
+    elif isinstance(parameters, list):
+        for number, value in enumerate(parameters, 1):
+            yield from flat(value, f"{prefix}.{number}")
+    else:
+        yield prefix, str(parameters).lower() if isinstance(parameters, bool) else str(parameters)
 
 
-def roa_read(provider: Provider, answer: Answer, observe: Observe) -> Outcome:
-    """Throttling is a 400 here, so errors are classified by ``Code``, not by HTTP status."""
-    body = reading.json_object(answer)
-    if body is None:
+def body(provider: Provider, answer: Answer) -> Body | Refusal:
+    """Throttling is a 400 here, so errors are classified by ``Code``, not by HTTP status.
+
+    An HTTP 200 can be an error too: ``Success`` is false then, or there is a code and no status.
+    """
+    found = reading.json_object(answer)
+    if found is None:
         return reading.not_an_answer(answer)
-    data = reading.mapping(reading.get(body, "Data"))
-    code = reading.word(reading.get(body, "Code"))
-    if answer.status >= 400 or (code is not None and data is None):
-        if code is None:
-            return reading.not_an_answer(answer)
-        return refusals.refusal(
-            refusals.ALIBABA,
-            code=code,
-            message=reading.text(reading.get(body, "Message")),
-            retry_after=reading.retry_after(answer),
-            request_id=reading.text(reading.get(body, "RequestId")),
-        )
-    if answer.status != 200:
+    code = next((one for name in _CODE if (one := reading.word(reading.get(found, name)))), None)
+    if answer.status >= 400 or _refused(provider, found, code):
+        return _refusal(provider, found, code, answer)
+    if not 200 <= answer.status < 300:
         return reading.not_an_answer(answer)
-    return observe(provider, {**(data or {}), "RequestId": reading.get(body, "RequestId")})
+    return found
+
+
+def _refused(provider: Provider, found: Body, code: str | None) -> bool:
+    failed = str(reading.get(found, "Success")).casefold() == "false"
+    wrong = code is not None and code.casefold() not in _FINE
+    return failed or (wrong and not _has_status(provider, found))
+
+
+def _has_status(provider: Provider, found: Body) -> bool:
+    place = provider.at.search(found) if provider.at is not None else found
+    return bool(place) and (isinstance(place, list) or provider.status.search(place) is not None)
+
+
+def _refusal(provider: Provider, found: Body, code: str | None, answer: Answer) -> Refusal:
+    if code is None:
+        return reading.not_an_answer(answer)
+    return refusals.refusal(
+        refusals.ALIBABA,
+        code=code,
+        message=next((one for name in _MESSAGE if (one := reading.text(reading.get(found, name)))), None),
+        more=provider.errors,
+        retry_after=reading.retry_after(answer),
+        request_id=reading.text(reading.get(found, "RequestId")),
+    )

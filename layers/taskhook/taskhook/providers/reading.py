@@ -5,7 +5,8 @@ Nothing here guesses a success: what cannot be read is None, and None is never a
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from datetime import datetime
+from typing import Any, override
 
 from taskhook.http import Answer
 from taskhook.nesting import too_deep
@@ -19,8 +20,24 @@ LONGEST_RESULT = 32 * 1024
 MOST_RESOURCES = 500
 LONGEST_WORD = 100
 """Characters kept of a status or a code. The longest that is documented has half as many."""
+_MILLISECONDS = 100_000_000_000
+"""A count of seconds above this lies beyond the year 5138: it is one of milliseconds."""
 LATEST_INSTANT = 253_402_300_799
-"""The last second of the year 9999: no calendar shows a later one. Milliseconds taken for seconds lie beyond."""
+"""The last second of the year 9999: no calendar shows a later one."""
+
+
+class Loose(dict[str, Any]):
+    """A JSON object whose members are found without blanks around their names, exactly first, then in any case.
+
+    One page of BM's documentation shows ``"status "``. JMESPath finds members by ``get``, so paths are as forgiving.
+    """
+
+    @override
+    def get(self, name: str, default: Any = None) -> Any:
+        if name in self:
+            return self[name]
+        folded = name.casefold()
+        return next((value for key, value in self.items() if key.casefold() == folded), default)
 
 
 def json_object(answer: Answer) -> dict[str, Any] | None:
@@ -28,13 +45,13 @@ def json_object(answer: Answer) -> dict[str, Any] | None:
     if answer.truncated:
         return None
     body = loads(answer.body)
-    return stripped(body) if isinstance(body, dict) else None
+    return body if isinstance(body, dict) else None
 
 
 def loads(document: str | bytes) -> Any:
     """The JSON value, None for what is none or nests absurdly. NaN and Infinity are no JSON and become null."""
     try:
-        value = json.loads(document, parse_constant=lambda _: None)
+        value = json.loads(document, parse_constant=lambda _: None, object_hook=_loose)
     except (ValueError, RecursionError):
         return None
     return None if too_deep(value) else value
@@ -48,20 +65,13 @@ def bounded(value: Any) -> Any:
     return {"omitted": f"{size} bytes; at most {LONGEST_RESULT} are kept. Ask the provider for the whole result."}
 
 
-def stripped(value: Any) -> Any:
-    """The same value with blanks around keys removed: one page of BM's documentation shows ``"status "``."""
-    if isinstance(value, dict):
-        return {str(key).strip(): stripped(item) for key, item in value.items()}
-    return [stripped(item) for item in value] if isinstance(value, list) else value
+def _loose(found: dict[str, Any]) -> Loose:
+    return Loose({name.strip(): value for name, value in found.items()})
 
 
 def get(body: Mapping[str, Any] | None, name: str) -> Any:
-    """A member by its name, exactly first and then without regard to case."""
-    if body is None:
-        return None
-    if name in body:
-        return body[name]
-    return next((value for key, value in body.items() if key.casefold() == name.casefold()), None)
+    """A member by its name, None where there is none. Answers are Loose, so the name's case does not matter."""
+    return body.get(name) if body is not None else None
 
 
 def mapping(value: Any) -> Mapping[str, Any] | None:
@@ -100,10 +110,45 @@ def _encodable(value: str) -> str:
     return value.encode(errors="replace").decode()
 
 
+def number(value: Any) -> float | None:
+    """``42``, ``"42"``, ``0.8`` and ``"42%"``."""
+    shown = word(value)
+    try:
+        found = float(shown.removesuffix("%")) if shown is not None else None
+    except ValueError:
+        return None
+    return found if found is not None and abs(found) < float("inf") else None
+
+
 def instant(value: Any) -> float | None:
-    """Unix seconds; 0 and less mean that there is none yet."""
-    number = integer(value)
-    return float(number) if number is not None and 0 < number <= LATEST_INSTANT else None
+    """Unix seconds or milliseconds, or RFC 3339; 0 and less mean that there is none yet.
+
+    A time without its offset is nobody's: some APIs mean Beijing's and some UTC, so it is left out.
+    """
+    count = integer(value)
+    if count is not None:
+        seconds = count / 1000 if count > _MILLISECONDS else float(count)
+        return seconds if 0 < seconds <= LATEST_INSTANT else None
+    return _rfc3339(value) if isinstance(value, str) else None
+
+
+def _rfc3339(text: str) -> float | None:
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        return None
+    return moment.timestamp() if moment.tzinfo is not None and moment.year > 1970 else None
+
+
+def result(value: Any) -> Any:
+    """JSON, also out of a text that holds some; what is not JSON is shown as it came, None for what says nothing."""
+    if isinstance(value, dict | list):
+        return bounded(value) if value else None
+    if not isinstance(value, str):
+        return value
+    shown = text(value)
+    parsed = loads(value) if shown is not None else None
+    return shown if parsed is None else bounded(parsed)
 
 
 def not_an_answer(answer: Answer) -> Refusal:

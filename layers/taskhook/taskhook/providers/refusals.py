@@ -5,10 +5,7 @@ Codes"), the per-action codes in the official Go SDK, and Alibaba Cloud's common
 (help.aliyun.com 51132, 60629). Where a page does not say whether trying again helps, the row is our judgment.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
-from taskhook.providers.model import Refusal, Trouble
+from taskhook.providers.model import Refusal, Row, Table, Trouble
 from taskhook.task import Problem
 
 _CREDENTIALS_HINT = "Check the account's key: it is unknown, disabled, or belongs to another site of this cloud."
@@ -22,35 +19,42 @@ _UNKNOWN_TASK_HINT = "Check task id, region and account: the provider does not k
 _SUBSCRIPTION_HINT = "Check with the provider that the account may use this product."
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    trouble: Trouble
-    hint: str | None = None
+_RETRY = Row(trouble=Trouble.TRANSIENT)
+_SLOW = Row(trouble=Trouble.THROTTLED)
+_DOUBT = Row(trouble=Trouble.DOUBTFUL)
+_UNKNOWN_TASK = Row(trouble=Trouble.NOT_FOUND, hint=_UNKNOWN_TASK_HINT)
+_CREDENTIALS = Row(trouble=Trouble.CREDENTIALS, hint=_CREDENTIALS_HINT)
+_PARAMETER = Row(trouble=Trouble.FINAL, hint=_PARAMETER_HINT)
+_ENDPOINT = Row(trouble=Trouble.FINAL, hint=_ENDPOINT_HINT)
+_PERMISSION = Row(trouble=Trouble.FINAL, hint=_PERMISSION_HINT)
+_SUBSCRIPTION = Row(trouble=Trouble.FINAL, hint=_SUBSCRIPTION_HINT)
 
-
-type Table = Mapping[str, Row]
-
-_RETRY = Row(Trouble.TRANSIENT)
-_SLOW = Row(Trouble.THROTTLED)
-_DOUBT = Row(Trouble.DOUBTFUL)
-_UNKNOWN_TASK = Row(Trouble.NOT_FOUND, _UNKNOWN_TASK_HINT)
-_PARAMETER = Row(Trouble.FINAL, _PARAMETER_HINT)
-_ENDPOINT = Row(Trouble.FINAL, _ENDPOINT_HINT)
-_PERMISSION = Row(Trouble.FINAL, _PERMISSION_HINT)
+KINDS: Table = {
+    "retry": _RETRY,
+    "throttled": _SLOW,
+    "doubtful": _DOUBT,
+    "not_found": _UNKNOWN_TASK,
+    "credentials": _CREDENTIALS,
+    "permission": _PERMISSION,
+    "wrong": _PARAMETER,
+    "endpoint": _ENDPOINT,
+    "subscription": _SUBSCRIPTION,
+}
+"""What an entry of the catalogue may call the codes that its API has beside those of its style."""
 
 TENCENT_V2: Table = {
     "4000": _PARAMETER,
-    "4100": Row(Trouble.CREDENTIALS, _CREDENTIALS_HINT),
-    "4200": Row(Trouble.CREDENTIALS, _CLOCK_HINT),
+    "4100": _CREDENTIALS,
+    "4200": Row(trouble=Trouble.CREDENTIALS, hint=_CLOCK_HINT),
     "4300": _PERMISSION,
     "4400": _SLOW,
-    "4500": Row(Trouble.CREDENTIALS, _CLOCK_HINT),
+    "4500": Row(trouble=Trouble.CREDENTIALS, hint=_CLOCK_HINT),
     "4600": _ENDPOINT,
     "5000": _UNKNOWN_TASK,
     "5100": _DOUBT,
-    "5200": Row(Trouble.FINAL, _SUBSCRIPTION_HINT),
-    "5300": Row(Trouble.FINAL, _SUBSCRIPTION_HINT),
-    "5500": Row(Trouble.FINAL, _SUBSCRIPTION_HINT),
+    "5200": _SUBSCRIPTION,
+    "5300": _SUBSCRIPTION,
+    "5500": _SUBSCRIPTION,
     "6000": _RETRY,
     "6100": _ENDPOINT,
     "6200": _RETRY,
@@ -68,10 +72,10 @@ TENCENT_V3: Table = {
     "FailedOperation": _DOUBT,
     "ResourceInUse": _DOUBT,
     "ResourceInsufficient": _DOUBT,
-    "AuthFailure": Row(Trouble.CREDENTIALS, _CREDENTIALS_HINT),
-    "AuthFailure.SignatureExpire": Row(Trouble.CREDENTIALS, _CLOCK_HINT),
-    "AuthFailure.SignatureFailure": Row(Trouble.CREDENTIALS, _SIGNATURE_HINT),
-    "AuthFailure.TokenFailure": Row(Trouble.CREDENTIALS, _TEMPORARY_HINT),
+    "AuthFailure": _CREDENTIALS,
+    "AuthFailure.SignatureExpire": Row(trouble=Trouble.CREDENTIALS, hint=_CLOCK_HINT),
+    "AuthFailure.SignatureFailure": Row(trouble=Trouble.CREDENTIALS, hint=_SIGNATURE_HINT),
+    "AuthFailure.TokenFailure": Row(trouble=Trouble.CREDENTIALS, hint=_TEMPORARY_HINT),
     "AuthFailure.UnauthorizedOperation": _PERMISSION,
     "AuthFailure.MFAFailure": _PERMISSION,
     "UnauthorizedOperation": _PERMISSION,
@@ -79,7 +83,7 @@ TENCENT_V3: Table = {
     "IpNotInWhitelist": _PERMISSION,
     "OperationDenied": _PERMISSION,
     "ResourceNotFound": _UNKNOWN_TASK,
-    "LimitExceeded": Row(Trouble.FINAL, _SUBSCRIPTION_HINT),
+    "LimitExceeded": _SUBSCRIPTION,
     "ActionOffline": _ENDPOINT,
     "InvalidAction": _ENDPOINT,
     "NoSuchProduct": _ENDPOINT,
@@ -102,13 +106,13 @@ ALIBABA: Table = {
     "ServiceUnavailable": _RETRY,
     "InternalError": _RETRY,
     "SignatureNonceUsed": _RETRY,
-    "InvalidTimeStamp.Expired": Row(Trouble.CREDENTIALS, _CLOCK_HINT),
-    "IllegalTimestamp": Row(Trouble.CREDENTIALS, _CLOCK_HINT),
-    "SignatureDoesNotMatch": Row(Trouble.CREDENTIALS, _SIGNATURE_HINT),
-    "IncompleteSignature": Row(Trouble.CREDENTIALS, _SIGNATURE_HINT),
-    "InvalidAccessKeyId": Row(Trouble.CREDENTIALS, _CREDENTIALS_HINT),
-    "InvalidSecurityToken": Row(Trouble.CREDENTIALS, _TEMPORARY_HINT),
-    "MissingSecurityToken": Row(Trouble.CREDENTIALS, _TEMPORARY_HINT),
+    "InvalidTimeStamp.Expired": Row(trouble=Trouble.CREDENTIALS, hint=_CLOCK_HINT),
+    "IllegalTimestamp": Row(trouble=Trouble.CREDENTIALS, hint=_CLOCK_HINT),
+    "SignatureDoesNotMatch": Row(trouble=Trouble.CREDENTIALS, hint=_SIGNATURE_HINT),
+    "IncompleteSignature": Row(trouble=Trouble.CREDENTIALS, hint=_SIGNATURE_HINT),
+    "InvalidAccessKeyId": _CREDENTIALS,
+    "InvalidSecurityToken": Row(trouble=Trouble.CREDENTIALS, hint=_TEMPORARY_HINT),
+    "MissingSecurityToken": Row(trouble=Trouble.CREDENTIALS, hint=_TEMPORARY_HINT),
     "Forbidden": _PERMISSION,
     "NoPermission": _PERMISSION,
     "MissingParameter": _PARAMETER,

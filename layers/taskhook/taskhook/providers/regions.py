@@ -27,3 +27,10 @@ ALIBABA = _names("""
     cn-shanghai-finance-1 cn-shenzhen cn-shenzhen-finance-1 cn-wuhan-lr cn-wulanchabu cn-zhangjiakou cn-zhengzhou-jva
     eu-central-1 eu-west-1 me-central-1 me-east-1 na-south-1 us-east-1 us-southeast-1 us-west-1
 """)
+
+
+def of(cloud: str, *, short: bool = False) -> frozenset[str]:
+    """The regions of a cloud; ``short``: as API 2.0 writes them, too."""
+    if cloud == "alibaba":
+        return ALIBABA
+    return TENCENT | TENCENT_SHORT if short else TENCENT

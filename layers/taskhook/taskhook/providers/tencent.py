@@ -2,23 +2,23 @@
 
 import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import requests
 
 from taskhook.http import Answer
 from taskhook.providers import reading, refusals
-from taskhook.providers.model import Observation, Outcome, Provider, Question, Refusal, Trouble
+from taskhook.providers.model import Provider, Question, Refusal
 from taskhook.signing.tc3 import TC3Auth
 from taskhook.signing.tencent_v2 import TencentV2Auth
 
-type Observe = Callable[[Provider, Mapping[str, Any]], Observation]
+type Body = Mapping[str, Any]
 
 _MODULE_CODE = re.compile(r"^\((\d+)\)")
 
 
-def v2_request(provider: Provider, question: Question, parameters: Mapping[str, str]) -> requests.Request:
+def v2_request(provider: Provider, question: Question, base: str, parameters: Body) -> requests.Request:
     """A POST whose form holds every parameter, the signature among them.
 
     The region goes as the user wrote it: API 2.0 has its own short codes (``bj``), newer pages the long ones.
@@ -27,8 +27,8 @@ def v2_request(provider: Provider, question: Question, parameters: Mapping[str, 
     region = {"Region": question.region} if question.region else {}
     return requests.Request(
         "POST",
-        v2_base(provider, question) + "/v2/index.php",
-        data={"Action": provider.action, **region, **parameters},
+        base + provider.path,
+        data={"Action": provider.action, **region, **{name: str(value) for name, value in parameters.items()}},
         auth=TencentV2Auth(
             account.key_id,
             account.key_secret,
@@ -43,10 +43,10 @@ def v2_request(provider: Provider, question: Question, parameters: Mapping[str, 
 def v2_base(provider: Provider, question: Question) -> str:
     """The two domains of API 2.0; the host is signed, so a signature for one is wrong on the other."""
     domain = "qcloud.com" if question.account.site == "cn" else "cloud.tencent.com"
-    return question.account.endpoints.get(provider.service) or f"https://{provider.service}.api.{domain}"
+    return f"https://{provider.service}.api.{domain}"
 
 
-def v2_read(provider: Provider, answer: Answer, observe: Observe) -> Outcome:
+def v2_body(provider: Provider, answer: Answer) -> Body | Refusal:
     """``code`` 0 means that the *query* worked; everything about the task is in ``data``."""
     body = reading.json_object(answer)
     code = reading.word(reading.get(body, "code"))
@@ -55,30 +55,29 @@ def v2_read(provider: Provider, answer: Answer, observe: Observe) -> Outcome:
     data = reading.mapping(reading.get(body, "data"))
     # 5400 is "partly successful": an answer, if it carries one.
     if code == "0" or (code == "5400" and data):
-        return observe(provider, data or {}) if answer.status == 200 else reading.not_an_answer(answer)
-    return _v2_refusal(body, code, answer)
+        return data or {} if answer.status == 200 else reading.not_an_answer(answer)
+    return _v2_refusal(provider, body, code, answer)
 
 
-def _v2_refusal(body: Mapping[str, Any], code: str, answer: Answer) -> Refusal:
+def _v2_refusal(provider: Provider, body: Body, code: str, answer: Answer) -> Refusal:
     message = reading.text(reading.get(body, "message"))
     name = reading.text(reading.get(body, "codeDesc"))
     inner = _MODULE_CODE.match(message or "")
     # The module's own number inside a common code (5100, "(9001)...") says more, and so may the name.
     candidates = [one for one in (name, inner and inner.group(1), code) if one]
-    known = next((one for one in candidates if one in refusals.TENCENT_V2), code)
-    return refusals.refusal(
-        refusals.TENCENT_V2, code=known, message=message or name, retry_after=reading.retry_after(answer)
-    )
+    rows = {**refusals.TENCENT_V2, **provider.errors}
+    known = next((one for one in candidates if one in rows), code)
+    return refusals.refusal(rows, code=known, message=message or name, retry_after=reading.retry_after(answer))
 
 
-def v3_request(provider: Provider, question: Question, parameters: Mapping[str, Any]) -> requests.Request:
+def tc3_request(provider: Provider, question: Question, base: str, parameters: Body) -> requests.Request:
     account = question.account
     headers = {"X-TC-Action": provider.action, "X-TC-Version": provider.version or ""}
     if question.region:
         headers["X-TC-Region"] = question.region
     return requests.Request(
         "POST",
-        v3_base(provider, question) + "/",
+        base + "/",
         headers=headers,
         json=dict(parameters),
         auth=TC3Auth(
@@ -91,25 +90,22 @@ def v3_request(provider: Provider, question: Question, parameters: Mapping[str, 
     )
 
 
-def v3_base(provider: Provider, question: Question) -> str:
+def tc3_base(provider: Provider, question: Question) -> str:
     """The nearest access point, but finance regions are reached by a host of their own only."""
-    account, region = question.account, question.region or ""
-    if provider.service in account.endpoints:
-        return account.endpoints[provider.service]
+    region = question.region or ""
     if "-fsi" in region:
         # Zones add -1, -2...; the host is that of the region.
         finance = region[: region.index("-fsi") + len("-fsi")]
         return f"https://{provider.service}.{finance}.tencentcloudapi.com"
-    site = "intl." if account.site == "intl" else ""
+    site = "intl." if question.account.site == "intl" else ""
     return f"https://{provider.service}.{site}tencentcloudapi.com"
 
 
-def v3_read(provider: Provider, answer: Answer, observe: Observe, *, more: refusals.Table | None = None) -> Outcome:
+def tc3_body(provider: Provider, answer: Answer) -> Body | Refusal:
     """Errors come inside HTTP 200: ``Response.Error`` is looked at first, whatever the content type says."""
     response = reading.mapping(reading.get(reading.json_object(answer), "Response"))
     if response is None:
         return reading.not_an_answer(answer)
-    request_id = reading.text(reading.get(response, "RequestId"))
     failure = reading.get(response, "Error")
     if failure is not None:
         error = reading.mapping(failure)
@@ -117,19 +113,10 @@ def v3_read(provider: Provider, answer: Answer, observe: Observe, *, more: refus
             refusals.TENCENT_V3,
             code=reading.word(reading.get(error, "Code")) or "UnknownError",
             message=reading.text(reading.get(error, "Message")),
-            more=more,
+            more=provider.errors,
             retry_after=reading.retry_after(answer),
-            request_id=request_id,
+            request_id=reading.text(reading.get(response, "RequestId")),
         )
     if answer.status != 200:
         return reading.not_an_answer(answer)
-    return observe(provider, response)
-
-
-UNKNOWN_WHILE_YOUNG: refusals.Table = {
-    "InvalidParameter": refusals.Row(
-        Trouble.NOT_FOUND, "Check task id, region and account: the provider does not know this task there."
-    )
-}
-"""CLB does not document what an unknown task id yields; ``InvalidParameter`` is the candidate, and right after the
-task's creation it may only mean "not yet"."""
+    return response

@@ -1,0 +1,109 @@
+"""From a question to requests, and from their answers to what the provider says: the same for every entry."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+from urllib.parse import quote
+
+import requests
+
+from taskhook.errors import ConfigError
+from taskhook.http import Answer
+from taskhook.providers import alibaba, filling, observing, tencent
+from taskhook.providers.model import Observation, Outcome, Provider, Question, Refusal
+from taskhook.states import State
+
+type Send = Callable[[requests.Request], Answer]
+
+MOST_PAGES = 20
+"""Of one answer. A task with more items than they hold is running for as long as the provider lists it so."""
+PAGES_SECONDS = 25.0
+"""After which no further page is asked for; the look's function has a minute."""
+
+
+def look(provider: Provider, question: Question, send: Send) -> Outcome:
+    """One look: one request, or as many as the answer has pages.
+
+    Raises what ``send`` raises, and ConfigError where the account cannot make a request.
+    """
+    items: list[Any] = []
+    begun = question.clock()
+    for page in range(MOST_PAGES):
+        body = _body(provider, send(request(provider, replace(question, page=page))))
+        if isinstance(body, Refusal):
+            return body
+        found = observing.items(provider, body, _known(provider, question), first=page == 0)
+        if isinstance(found, Refusal):
+            return found
+        items += found
+        outcome = observing.observe(provider, body, items)
+        if not _incomplete(provider, body, page, found, outcome):
+            return outcome
+        if question.clock() - begun > PAGES_SECONDS:
+            break
+    return replace(outcome, state=State.RUNNING)
+
+
+def _incomplete(provider: Provider, body: Mapping[str, Any], page: int, found: list[Any], seen: Observation) -> bool:
+    """Whether what is on later pages could still change the state. What runs on this page settles it."""
+    paging = provider.paging
+    if paging is None or not found or not seen.state.terminal:
+        return False
+    total = paging.total.search(body)
+    return isinstance(total, int) and total > (page + 1) * paging.size
+
+
+def request(provider: Provider, question: Question) -> requests.Request:
+    """The request of one look, signed when it is prepared. Raises ConfigError where the account cannot make one."""
+    known = _known(provider, question)
+    now = question.clock()
+    parameters = {**filling.filled(provider.send, known, now), **_page(provider, question)}
+    base = _base(provider, question, known, now)
+    match provider.style:
+        case "tc3":
+            return tencent.tc3_request(provider, question, base, parameters)
+        case "v2":
+            return tencent.v2_request(provider, question, base, parameters)
+        case "rpc":
+            return alibaba.rpc_request(provider, question, base, parameters)
+        case "roa":
+            encoded = {name: quote(str(value), safe="-_.~") for name, value in known.items()}
+            return alibaba.roa_request(provider, question, base, filling.text(provider.path, encoded, now), parameters)
+
+
+def _known(provider: Provider, question: Question) -> dict[str, str | int]:
+    return filling.values(provider.task_id, question)
+
+
+def _page(provider: Provider, question: Question) -> dict[str, int]:
+    paging = provider.paging
+    if paging is None:
+        return {}
+    if paging.offset is not None:
+        return {paging.offset: question.page * paging.size}
+    return {str(paging.number): question.page + 1}
+
+
+def _base(provider: Provider, question: Question, known: Mapping[str, str | int], now: float) -> str:
+    """The account's own endpoint for this service, else the host of the catalogue, else that of the style."""
+    region = question.region or ""
+    own = question.account.endpoints.get(provider.account_service)
+    if own is not None:
+        if "{region}" in own and not region:
+            name = question.account.name
+            raise ConfigError(f"account '{name}': the endpoint of {provider.account_service} needs a region, the task has none")
+        return own.replace("{region}", region)
+    host = provider.hosts.get(region, provider.host)
+    if host is not None:
+        return "https://" + filling.text(host, known, now).lower()
+    return tencent.v2_base(provider, question) if provider.style == "v2" else tencent.tc3_base(provider, question)
+
+
+def _body(provider: Provider, answer: Answer) -> Mapping[str, Any] | Refusal:
+    match provider.style:
+        case "tc3":
+            return tencent.tc3_body(provider, answer)
+        case "v2":
+            return tencent.v2_body(provider, answer)
+        case _:
+            return alibaba.body(provider, answer)
