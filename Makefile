@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help run demo check unit test bench build deploy delete clean
+.PHONY: help run demo check unit test bench docs build deploy delete clean
 
 # The first Python 3.13 there is: by name, from pyenv, or the plain python3.
 PYTHON ?= $(shell for candidate in python3.13 "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.13*/bin/python3.13 python3 python; do \
@@ -35,11 +35,14 @@ unit: $(DEV) ## The quick tests: pure code, in under a minute
 	$(BIN)/pytest -q -n 2 tests/unit
 
 test: check ## Everything: checks, unit, integration, and end to end on the emulator
-	$(BIN)/pytest -q -n 2 tests/unit tests/integration
+	$(BIN)/pytest -q -n 2 --dist loadgroup tests/unit tests/integration tests/catalogue
 	$(BIN)/pytest -q tests/e2e
 
 bench: $(DEV) ## Figures, as ratios against a named peer in the same run
 	$(BIN)/python -m benchmarks
+
+docs: $(LOCAL) ## Write docs/providers.md anew from the catalogue
+	@$(BIN)/python -m local.providers_page
 
 build: $(LOCAL) ## Build the functions and the layer for AWS
 	$(BIN)/sam build
@@ -65,5 +68,5 @@ $(LOCAL): requirements/local.txt | $(VENV)/bin/python
 
 $(DEV): requirements/dev.txt $(LOCAL)
 	@echo "Installing what the tests need (once) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile --requirement requirements/dev.txt
 	@touch $@

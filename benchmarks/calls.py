@@ -27,11 +27,12 @@ def ours(service: str, url: str) -> Poll:
     """One look as taskhook makes it: build the request, sign it, send it, read the answer."""
     from taskhook import http
     from taskhook.accounts import Account
-    from taskhook.providers import provider
+    from taskhook.providers import asking
+    from taskhook.providers.catalogue import Catalogue
     from taskhook.providers.model import Observation, Question
 
     cloud = CLOUDS[service]
-    row = provider(f"{cloud}.{service}")
+    row = Catalogue().find(f"{cloud}.{service}")
     assert row
     key_id, secret = KEYS[cloud]
     account = Account(name=cloud, cloud=cloud, key_id=key_id, key_secret=secret, endpoints={service: url})
@@ -39,7 +40,7 @@ def ours(service: str, url: str) -> Poll:
 
     def poll() -> str | None:
         question = Question(task_id=_task(service), region=region, account=account, clock=time.time)
-        seen = row.read(row, http.send(row.ask(row, question), seconds=15))
+        seen = asking.look(row, question, lambda request: http.send(request, seconds=15))
         assert isinstance(seen, Observation), seen
         return seen.provider_state
 

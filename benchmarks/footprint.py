@@ -31,8 +31,9 @@ SDKS = (
 RUNTIME = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six.py", "urllib3")
 """What Lambda's Python 3.13 brings along."""
 
-# As far as all four providers: ours are imported when first needed, and a warm function has needed them all.
-_OURS = "import app; from taskhook.providers import NAMES, provider; [provider(name) for name in NAMES]"
+# As far as the four providers that the peer has: ours are read when first needed, and a warm function has needed them.
+_FOUR = ("tencent.bm", "tencent.clb", "tencent.dts", "alibaba.bdrc")
+_OURS = f"import app; from taskhook.providers.catalogue import Catalogue; [Catalogue().find(one) for one in {_FOUR}]"
 _PEER = "import peer.app"
 _BOTOCORE = "import botocore.session, botocore.config"
 _REGION = "import os; os.environ['AWS_DEFAULT_REGION'] = 'us-east-1'"
@@ -53,7 +54,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="taskhook-bench-") as folder:
         root = Path(folder)
         runtime = _runtime(root / "runtime")
-        ours = [_function(root / "poll"), _layer(root / "layer")]
+        ours = [function(root / "poll"), layer(root / "layer")]
         peer = [_peer(root / "peer-poll"), _sdks(root / "sdks")]
         paths = [[*map(str, side), str(runtime)] for side in (ours, peer)]
         imports, beyond = _cpu(*paths), _cpu(*paths, first=_BOTOCORE)
@@ -85,10 +86,10 @@ def _cpu(
 def _probe(path: list[str], first: str, timed: str) -> float:
     # -I: no environment, no current folder. -S: no site-packages. -B: as read-only as Lambda's disk.
     code = _PROBE.format(path=path, first=first, timed=timed)
-    return 1000 * float(_run([sys.executable, "-I", "-S", "-B", "-c", code]))
+    return 1000 * float(run([sys.executable, "-I", "-S", "-B", "-c", code]))
 
 
-def _run(command: list[str], **options: Any) -> str:
+def run(command: list[str], **options: Any) -> str:
     done: subprocess.CompletedProcess[str]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, **options)
     if done.returncode:
@@ -96,7 +97,7 @@ def _run(command: list[str], **options: Any) -> str:
     return done.stdout
 
 
-def _function(target: Path) -> Path:
+def function(target: Path) -> Path:
     """As `sam build` leaves a function without requirements: its files."""
     shutil.copytree(REPOSITORY / "functions" / "poll", target, ignore=shutil.ignore_patterns("__pycache__"))
     return target
@@ -108,11 +109,11 @@ def _peer(target: Path) -> Path:
     return target
 
 
-def _layer(target: Path) -> Path:
+def layer(target: Path) -> Path:
     """As `sam build` makes it: by the layer's Makefile."""
     environment = {**os.environ, "ARTIFACTS_DIR": str(target), "TASKHOOK_ARCH": machine(), "PYTHON": sys.executable}
     command = ["make", "--silent", "-C", str(REPOSITORY / "layers" / "taskhook"), "build-TaskhookLayer"]
-    _run(command, env=environment)
+    run(command, env=environment)
     return target / "python"
 
 
@@ -124,7 +125,7 @@ def _sdks(target: Path) -> Path:
                 (target / file).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(str(file.locate()), target / file)
     compileall = [sys.executable, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", str(target)]
-    _run(compileall)
+    run(compileall)
     return target
 
 

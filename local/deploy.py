@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from local.process import tail
@@ -235,9 +236,9 @@ def _gateway_response(name: str, declared: Mapping[str, Any]) -> dict[str, Any]:
     return response
 
 
-def sync_config(stack: Stack, config: Config) -> None:
-    """Write accounts and destinations where the functions look for them, and remove what an earlier run wrote and the
-    file no longer has. What was put through the API under another name stays."""
+def sync_config(stack: Stack, config: Config, providers: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Write accounts, destinations and the operator's own providers where the functions look for them, and remove what
+    an earlier run wrote and the files no longer have. What was put through the API under another name stays."""
     client = stack.client("ssm")
     record = stack.settings.home / "configured.json"
     wanted = {
@@ -245,6 +246,7 @@ def sync_config(stack: Stack, config: Config) -> None:
         for kind, tables in config.items()
         for name, table in tables.items()
     }
+    wanted |= {f"/{STACK_NAME}/providers/{service}": text for service, text in providers.items()}
     before: list[str] = []
     with contextlib.suppress(OSError, ValueError):
         before = json.loads(record.read_text(encoding="utf-8"))

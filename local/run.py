@@ -27,7 +27,7 @@ from types import FrameType
 from local import deploy
 from local.emulator import sole_user
 from local.process import free_port, wait_for_port
-from local.settings import REPOSITORY, Config, RunError, Settings, config_warnings, read_config
+from local.settings import REPOSITORY, Config, RunError, Settings, config_warnings, read_config, read_providers
 from local.stack import Stack, Stopped
 
 _PORT_PATIENCE = 5.0
@@ -57,14 +57,16 @@ def serving(
     with _lock(home):
         settings.endpoint_path.unlink(missing_ok=True)  # of a run that was killed
         tables = read_config(settings.config_path) if config is None else config
-        warnings = [f"! {warning}" for warning in config_warnings({"accounts": {}, "destinations": {}, **tables})]
+        providers = read_providers(home)
+        complete = {"accounts": {}, "destinations": {}, **tables}
+        warnings = [f"! {warning}" for warning in config_warnings(complete, providers)]
         wait_for_port(settings.port, _PORT_PATIENCE, stack.pause)
         try:
             say("Starting the emulator")
             stack.emulator.start()
             _ = stack.session  # something to do while it starts
             stack.emulator.wait_until_ready(stack.pause)
-            _prepare(stack, {**deploy.default_parameters(), **(parameters or {})}, template, tables, say)
+            _prepare(stack, {**deploy.default_parameters(), **(parameters or {})}, template, tables, providers, say)
             _write_endpoint(stack)
             stack.warnings = warnings
             yield stack
@@ -86,10 +88,15 @@ def _lock(home: Path) -> Iterator[None]:
 
 
 def _prepare(
-    stack: Stack, parameters: Mapping[str, str], template: Path, config: Config, say: Callable[[str], None]
+    stack: Stack,
+    parameters: Mapping[str, str],
+    template: Path,
+    config: Config,
+    providers: Mapping[str, str],
+    say: Callable[[str], None],
 ) -> None:
     deploy.Deployment(stack, template, parameters, say).ensure()
-    deploy.sync_config(stack, config)
+    deploy.sync_config(stack, config, providers)
     outputs = stack.outputs()
     key = stack.client("apigateway").get_api_key(apiKey=outputs["ApiKeyId"], includeValue=True)
     stack.api_key = key["value"]

@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -104,7 +105,12 @@ def config_faults(parsed: Mapping[str, Any]) -> Iterator[str]:
             yield from (f"{where} {fault}" for fault in _json_faults(table))
 
 
-def config_warnings(config: Config) -> Iterator[str]:
+def read_providers(home: Path) -> dict[str, str]:
+    """The operator's own entries of the catalogue: the texts of ``providers/<cloud>.<service>.toml`` by service."""
+    return {path.stem: path.read_text(encoding="utf-8") for path in sorted((home / "providers").glob("*.toml"))}
+
+
+def config_warnings(config: Config, providers: Mapping[str, str] = MappingProxyType({})) -> Iterator[str]:
     """What the product will say of accounts and destinations when a task names them: better known at the start."""
     if not config["accounts"]:
         yield "No account is configured yet, so no task can be watched: fill in the file, and start again."
@@ -112,6 +118,7 @@ def config_warnings(config: Config) -> Iterator[str]:
     from taskhook import destinations
     from taskhook.accounts import parse_account
     from taskhook.errors import ConfigError
+    from taskhook.providers.listing import listing
 
     for name, table in config["accounts"].items():
         try:
@@ -123,6 +130,8 @@ def config_warnings(config: Config) -> Iterator[str]:
             destinations.parse(name, json.dumps(table), allow_private=True)
         except ConfigError as error:
             yield str(error)
+    if providers:
+        yield from (f"{one['entry']}.toml, line {one['line']}: {one['reason']}" for one in listing(providers)["broken"])
 
 
 def _account_faults(table: Mapping[str, Any]) -> Iterator[str]:
@@ -130,8 +139,10 @@ def _account_faults(table: Mapping[str, Any]) -> Iterator[str]:
     if cloud not in _ACCOUNT_SECRETS:
         yield f"cloud: must be one of {', '.join(_ACCOUNT_SECRETS)}"
         return
-    yield from (f"{key}: is missing" for key in _ACCOUNT_SECRETS[cloud] if not table.get(key))
-    yield from (f"{key}: must be text" for key, value in table.items() if key != "endpoints" and not _is_text(value))
+    if "role_arn" not in table:
+        yield from (f"{key}: is missing" for key in _ACCOUNT_SECRETS[cloud] if not table.get(key))
+    texts = table.keys() - {"endpoints", "duration_seconds", "expires_at"}
+    yield from (f"{key}: must be text" for key in sorted(texts) if not _is_text(table[key]))
     if table.get("site", "cn") not in _SITES:
         yield f"site: must be one of {', '.join(_SITES)}"
     endpoints = table.get("endpoints", {})
@@ -180,6 +191,11 @@ EXAMPLE = """\
 # site = "cn"                       # "cn" or "intl": which of Tencent's two sites the account belongs to
 # [accounts.tencent.endpoints]      # only for a finance region, a VPC endpoint or a simulator: service = base URL
 # clb = "https://clb.ap-shanghai-fsi.tencentcloudapi.com"
+
+# [accounts.production]             # no key of its own: a role, which the key of another account assumes
+# cloud = "tencent"
+# role_arn = "qcs::cam::uin/100000000001:roleName/taskhook"
+# source_account = "tencent"
 
 # [accounts.alibaba]
 # cloud = "alibaba"

@@ -1,6 +1,6 @@
 """The outside in memory, as far as decisions need it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -9,7 +9,7 @@ from requests import Request
 from taskhook.errors import StoreConflict
 from taskhook.http import Answer
 from taskhook.queues import Queues
-from taskhook.store import Store
+from taskhook.store import RefusedAccount, Store
 from taskhook.task import Delivery, Task
 
 
@@ -19,6 +19,7 @@ class MemoryStore(Store):
     def __init__(self, *tasks: Task) -> None:
         self.tasks = {task.id: task for task in tasks}
         self.writes = 0
+        self.accounts: dict[str, tuple[str, list[str]]] = {}
         self.meanwhile: Callable[[], None] = lambda: None
 
     def get(self, id: str) -> Task | None:
@@ -37,6 +38,26 @@ class MemoryStore(Store):
         if known.watch != task.watch:
             raise StoreConflict("the task has changed meanwhile")
         return self._put(replace(known.with_delivery(name, delivery), restarts=0))
+
+    def replace(self, task: Task, *, seen: Task) -> None:
+        self.meanwhile()
+        if self.tasks[task.id] != seen:
+            raise StoreConflict("the task has changed meanwhile")
+        self._put(task)
+
+    def refuse_account(self, name: str, credential: str, *, task: str, now: float) -> bool:
+        known, told = self.accounts.get(name, ("", []))
+        if known == credential:
+            return told[-1:] == [task]
+        self.accounts[name] = (credential, [*told, task])
+        return True
+
+    def restore_account(self, name: str) -> list[str]:
+        return self.accounts.pop(name, ("", []))[1]
+
+    def refused_accounts(self) -> Iterator[RefusedAccount]:
+        for name, (credential, told) in list(self.accounts.items()):
+            yield RefusedAccount(name=name, credential=credential, told=tuple(told))
 
     def _put(self, task: Task) -> Task:
         self.writes += 1

@@ -9,7 +9,11 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from taskhook import watch
 from taskhook.config import settings
+from taskhook.credentials import Accounts
 from taskhook.log import function_logger
+from taskhook.pauses import Pauses
+from taskhook.providers.catalogue import Catalogue
+from taskhook.queues import Queues
 from taskhook.secret import Parameters
 from taskhook.store import Store
 
@@ -18,9 +22,13 @@ logger = function_logger()
 
 @cache
 def watcher() -> watch.Watcher:
+    parameters = Parameters(settings())
+    store = Store(settings())
     return watch.Watcher(
-        store=Store(settings()),
-        account=Parameters(settings()).account,
+        store=store,
+        account=Accounts(parameters, clock=time.time).account,
+        find=Catalogue(parameters.provider).find,
+        pauses=Pauses(store=store, queues=Queues(settings()), clock=time.time),
         patience=settings().patience,
         clock=time.time,
         rng=SystemRandom(),

@@ -7,9 +7,11 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from taskhook.config import settings
+from taskhook.credentials import Accounts
 from taskhook.log import function_logger
 from taskhook.queues import Queues
 from taskhook.reconcile import Reconciler
+from taskhook.secret import Parameters
 from taskhook.store import Store, Watch
 from taskhook.task import is_task_key
 
@@ -18,13 +20,19 @@ logger = function_logger()
 
 @cache
 def reconciler() -> Reconciler:
-    return Reconciler(settings=settings(), store=Store(settings()), queues=Queues(settings()), clock=time.time)
+    return Reconciler(
+        settings=settings(),
+        store=Store(settings()),
+        queues=Queues(settings()),
+        credential=Accounts(Parameters(settings()), clock=time.time).credential,
+        clock=time.time,
+    )
 
 
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Four kinds of event: a schedule's, ``{"all": true}`` (every dead watch, however young), the status change of an
-    execution, and ``{"lose": {"id", "watch"}, "error"}`` from the state machine itself."""
+    """Five kinds of event: a schedule's, a changed account's, ``{"all": true}`` (every dead watch, however young), the
+    status change of an execution, and ``{"lose": {"id", "watch"}, "error"}`` from the state machine itself."""
     if "lose" in event:
         lost = event["lose"]
         return reconciler().lose(lost["id"], lost["watch"], str(event.get("error") or "WatchFailed"))

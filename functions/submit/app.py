@@ -18,6 +18,8 @@ from taskhook.api.problem import CONTENT_TYPE, ProblemError
 from taskhook.config import settings
 from taskhook.errors import StoreConflict
 from taskhook.log import function_logger
+from taskhook.providers import listing
+from taskhook.providers.catalogue import Catalogue
 from taskhook.queues import Queues
 from taskhook.secret import Parameters, Seal
 from taskhook.store import Store
@@ -34,11 +36,16 @@ def desk() -> Desk:
 
 
 @cache
+def parameters() -> Parameters:
+    return Parameters(settings())
+
+
+@cache
 def installation() -> Installation:
-    parameters = Parameters(settings())
     return Installation(
-        account=parameters.account,
-        destination=parameters.destination,
+        account=parameters().account,
+        find=Catalogue(parameters().provider).find,
+        destination=parameters().destination,
         allow_private=settings().allow_private,
         more_regions=settings().more_regions,
     )
@@ -72,6 +79,11 @@ def get_deliveries(id: str) -> Response[str]:
         for name, one in sorted(_known(id).deliveries.items())
     ]
     return _json(HTTPStatus.OK, {"deliveries": deliveries})
+
+
+@app.get("/providers")
+def get_providers() -> Response[str]:
+    return _json(HTTPStatus.OK, listing.listing(parameters().providers()))
 
 
 @app.get("/health")

@@ -6,14 +6,18 @@
         ...
         sim.log.verdicts("flaky-1")                 # ["fault internal", "answered running", ...]
 
-Signatures are checked with the official SDKs' own signing code, against the Host header as it arrived.
+Every entry of taskhook's catalogue is played, and those given as ``own``: requests are held to what an entry says is
+sent, and answers are made from what it says is read. Signatures are checked with the official SDKs' own signing code,
+against the Host header as it arrived. A part of a task id that no request carries (the operation behind a machine's
+latest state) is known by ``script``, else taken to be the same as the first part.
 ``python -m local.simulator --port N`` serves people: see ``/_lives`` and ``/_log``.
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Self
 
+import local.simulator.layer  # noqa: F401 - first, as everything else here imports taskhook
 from local.simulator.clouds import Clouds
 from local.simulator.credentials import (
     ALIBABA,
@@ -75,12 +79,13 @@ class Simulator:
         self,
         accounts: Iterable[Credential] = KNOWN,
         *,
+        own: Mapping[str, str] | None = None,
         port: int = 0,
         rate_limits: bool = False,
         hang_seconds: float = HANG_SECONDS,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._clouds = Clouds(accounts, rate_limits=rate_limits, hang_seconds=hang_seconds, clock=clock)
+        self._clouds = Clouds(accounts, own=own, rate_limits=rate_limits, hang_seconds=hang_seconds, clock=clock)
         self._server = LoopbackServer(self._clouds.respond, port=port)
 
     @property
@@ -98,6 +103,14 @@ class Simulator:
     def script(self, task_id: str | int, life: Life | str) -> None:
         """Gives a task a life of its own, whatever its id says; it begins anew with the next poll."""
         self._clouds.script(task_id, life)
+
+    def admit(self, credential: Credential) -> None:
+        """The credential is accepted from now on."""
+        self._clouds.admit(credential)
+
+    def revoke(self, credential: Credential) -> None:
+        """The credential is refused as an unknown key from now on."""
+        self._clouds.revoke(credential)
 
     def close(self) -> None:
         self._server.close()

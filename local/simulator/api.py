@@ -1,15 +1,16 @@
-"""What the simulated APIs share: admitting a request, or refusing it in the provider's own words."""
+"""What the styles of API share: a request is admitted or refused in the provider's own words, and answered."""
 
-import threading
 import uuid
-from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from local.simulator.credentials import Cloud, Credential
-from local.simulator.lives import Answer, Fault, Moment
+from local.simulator.lives import Dialect, Fault
 from local.simulator.loopback import Reply, Request
+from local.simulator.matching import Given, Mismatch
+from local.simulator.rows import Row
+from local.simulator.sts import AssumeRole
 
 
 class Refused(Exception):
@@ -27,83 +28,39 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admitted:
-    """A request whose signature and parameters are in order."""
+    """A request whose signature and parameters are in order. ``values`` are the parts of its task id by name."""
 
     task_id: str
+    values: Mapping[str, str]
     credential: Credential
     region: str | None
+    page: int
 
 
-class Once:
-    """Remembers what it has seen, for as long as a replay would be accepted by its timestamp."""
-
-    def __init__(self, window: float) -> None:
-        self._window = window
-        self._seen: dict[str, float] = {}
-        self._lock = threading.Lock()
-
-    def is_first(self, key: str, now: float) -> bool:
-        with self._lock:
-            while self._seen and next(iter(self._seen.values())) + self._window < now:
-                del self._seen[next(iter(self._seen))]  # a dict keeps the order of arrival: the oldest is first
-            if key in self._seen:
-                return False
-            self._seen[key] = now
-            return True
-
-
-class Keyring:
-    """The credentials of one cloud, by key id."""
-
-    def __init__(self, credentials: Iterable[Credential], cloud: Cloud) -> None:
-        self._by_id = {credential.key_id: credential for credential in credentials if credential.cloud == cloud}
-
-    def get(self, key_id: str) -> Credential | None:
-        return self._by_id.get(key_id)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limit:
-    requests: int
-    seconds: float
-
-
-class RateLimiter:
-    """Counts the requests of each key in a sliding window."""
-
-    def __init__(self) -> None:
-        self._recent: dict[str, deque[float]] = {}
-        self._lock = threading.Lock()
-
-    def allows(self, key: str, limit: Limit, now: float) -> bool:
-        with self._lock:
-            recent = self._recent.setdefault(key, deque())
-            while recent and recent[0] <= now - limit.seconds:
-                recent.popleft()
-            if len(recent) >= limit.requests:
-                return False
-            recent.append(now)
-            return True
-
-
-class Api(Protocol):
-    """One simulated API: what it takes, and how it says things."""
+class Style(Protocol):
+    """How some APIs are signed and spoken. Every method may raise :class:`Refused`."""
 
     @property
-    def name(self) -> str: ...
+    def cloud(self) -> Cloud: ...
 
-    @property
-    def limit(self) -> Limit | None: ...
+    def authenticate(self, request: Request, now: float) -> Credential:
+        """The credential that signed the request."""
 
-    def admit(self, request: Request, now: float) -> Admitted:
-        """Raises :class:`Refused`."""
+    def find(self, request: Request) -> Row | AssumeRole:
+        """What the request is for, judged by what it says of itself only."""
+
+    def given(self, request: Request, row: Row | None) -> Given:
+        """Its parameters; ``row`` is None for STS. May raise :class:`Mismatch` too."""
+
+    def mismatch(self, mismatch: Mismatch) -> Refused:
+        """How this style says that a parameter is unknown, missing or wrong."""
+
+    def fault(self, kind: Fault, row: Row | None = None) -> Refused:
+        """How this style says THROTTLED, INTERNAL, REFUSED and NOT_FOUND."""
 
     def refusal(self, refused: Refused, request: Request) -> Reply: ...
 
-    def fault(self, kind: Fault) -> Refused:
-        """How this API says THROTTLED, INTERNAL, REFUSED and NOT_FOUND."""
-
-    def answer(self, answer: Answer, moment: Moment, admitted: Admitted) -> Reply: ...
+    def reply(self, body: Mapping[str, Any], dialect: Dialect = Dialect.PLAIN) -> Reply: ...
 
 
 def request_id() -> str:

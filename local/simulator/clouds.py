@@ -1,41 +1,48 @@
 """The simulated clouds without a socket: one function from a request to a reply."""
 
-import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
-from local.simulator import api3, bdrc, bm
-from local.simulator.api import Admitted, Api, RateLimiter, Refused
-from local.simulator.credentials import KNOWN, Credential
-from local.simulator.lives import HANG_SECONDS, LIVES, Answer, Course, Fault, Life, life_of, table
+from local.simulator import acs3, answering, bm, sts, tc3, v2
+from local.simulator.api import Admitted, Refused, Style
+from local.simulator.credentials import KNOWN, Credential, Keyring
+from local.simulator.identity import completed, identified, written
+from local.simulator.limits import RateLimiter
+from local.simulator.lives import HANG_SECONDS, LIVES, Answer, Course, Fault, Life, Moment, life_of, table
 from local.simulator.log import Entry, RequestLog, as_json
 from local.simulator.loopback import Reply, Request, json_reply, text_reply
+from local.simulator.matching import Mismatch
+from local.simulator.rows import Row, every
+from local.simulator.sts import AssumeRole
 
 TRAP = "/_trap"
-_SCOPE_SERVICE = re.compile(r"Credential=[^/]+/[^/]+/([a-z0-9]+)/tc3_request")
 _IN_OWN_WORDS = frozenset({Fault.THROTTLED, Fault.THROTTLED_CHARSET, Fault.INTERNAL, Fault.REFUSED, Fault.NOT_FOUND})
 
 
 class Clouds:
     """Judges each request, keeps each task's course, and remembers everything in ``log``.
 
-    ``rate_limits``: whether the documented limits are enforced. ``clock`` gives Unix time; the tests turn it by hand.
+    ``own``: entries beside those built in, as TOML by service (``tencent.clb``). ``rate_limits``: whether the
+    documented limits are enforced. ``clock`` gives Unix time; the tests turn it by hand.
     """
 
     def __init__(
         self,
         accounts: Iterable[Credential] = KNOWN,
         *,
+        own: Mapping[str, str] | None = None,
         rate_limits: bool = False,
         hang_seconds: float = HANG_SECONDS,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        accounts = tuple(accounts)
+        rows = every(own or {})
         self.log = RequestLog()
-        self._bm = bm.Bm(accounts)
-        self._bdrc = bdrc.Bdrc(accounts)
-        self._api3 = {name: api3.Api3(service, accounts) for name, service in api3.SERVICES.items()}
+        self._keyring = Keyring(accounts)
+        self._v2 = v2.V2(rows, self._keyring)
+        self._tc3 = tc3.Tc3(rows, self._keyring)
+        self._acs3 = acs3.Acs3(rows, self._keyring)
         self._limiter = RateLimiter() if rate_limits else None
         self._hang_seconds = hang_seconds
         self._clock = clock
@@ -50,65 +57,111 @@ class Clouds:
             for key in [key for key in self._courses if key[1] == str(task_id)]:
                 del self._courses[key]
 
+    def admit(self, credential: Credential) -> None:
+        """Accepted from now on."""
+        self._keyring.admit(credential)
+
+    def revoke(self, credential: Credential) -> None:
+        """Refused as an unknown key from now on."""
+        self._keyring.revoke(credential)
+
     def respond(self, request: Request) -> Reply:
-        api = self._api_of(request)
-        if api is None:
+        style = self._style_of(request)
+        if style is None:
             return self._for_people(request)
         now = self._clock()
+        found = _found(style, request)
+        name = style.cloud if isinstance(found, Refused) else found.name
         try:
-            admitted = api.admit(request, now)
-            self._check_rate(api, admitted, now)
-        except Refused as refused:
-            return self._refuse(api, request, refused, now)
-        return self._live(api, request, admitted, now)
-
-    def _api_of(self, request: Request) -> Api | None:
-        if request.path == bm.PATH:
-            return self._bm
-        if request.path.startswith(bdrc.PREFIX):
-            return self._bdrc
-        if request.path == api3.PATH:
-            scope = _SCOPE_SERVICE.search(request.headers.get("authorization", ""))
-            by_action = {one.service.action: name for name, one in self._api3.items()}
-            name = scope[1] if scope else by_action.get(request.headers.get("x-tc-action", ""))
-            return self._api3.get(name or "", self._api3["clb"])
-        return None
-
-    def _check_rate(self, api: Api, admitted: Admitted, now: float) -> None:
-        if self._limiter is None or api.limit is None:
-            return
-        if not self._limiter.allows(f"{api.name} {admitted.credential.key_id}", api.limit, now):
-            raise api.fault(Fault.THROTTLED)
-
-    def _refuse(self, api: Api, request: Request, refused: Refused, now: float) -> Reply:
-        reply = api.refusal(refused, request)
-        self._note(api.name, request, reply, now, verdict=f"refused {refused.code}")
+            return self._serve(style, found, request, now)
+        except Mismatch as mismatch:
+            refused = style.mismatch(mismatch)
+        except Refused as error:
+            refused = error
+        reply = style.refusal(refused, request)
+        self._note(name, request, reply, now, verdict=f"refused {refused.code}")
         return reply
 
-    def _live(self, api: Api, request: Request, admitted: Admitted, now: float) -> Reply:
+    def _style_of(self, request: Request) -> Style | None:
+        if request.path == v2.PATH:
+            return self._v2
+        if self._acs3.is_for(request):
+            return self._acs3
+        return self._tc3 if request.path == tc3.PATH else None
+
+    def _serve(self, style: Style, found: Row | AssumeRole | Refused, request: Request, now: float) -> Reply:
+        credential = style.authenticate(request, now)
+        if isinstance(found, Refused):
+            raise found
+        if not credential.allowed:
+            raise style.fault(Fault.REFUSED)
+        if isinstance(found, AssumeRole):
+            return self._issue(style, found, request, credential, now)
+        admitted = self._admitted(style, found, request, credential, now)
+        self._check_rate(style, found, credential, now)
+        return self._live(style, found, request, admitted, now)
+
+    def _issue(self, style: Style, api: AssumeRole, request: Request, credential: Credential, now: float) -> Reply:
+        given = style.given(request, None)
+        issued = sts.assumed(api, given.parameters, now, typed=given.first is None)
+        if issued is None:
+            raise Refused(*sts.REFUSALS[api.cloud], status=403 if api.cloud == "alibaba" else 200)
+        self.admit(issued)
+        reply = style.reply(sts.told(api, given.parameters, issued))
+        self._note(api.name, request, reply, now, verdict="answered issued", key_id=credential.key_id)
+        return reply
+
+    def _admitted(self, style: Style, row: Row, request: Request, credential: Credential, now: float) -> Admitted:
+        given = style.given(request, row)
+        values, page = identified(row.provider, given, now)
         with self._lock:
-            course = self._course(api, admitted.task_id, now)
-            says, moment = course.advance(now)
+            values = completed(row.provider.task_id, values, self._scripts)
+        return Admitted(
+            task_id=written(row.provider.task_id, values),
+            values=values,
+            credential=credential,
+            region=given.region,
+            page=page,
+        )
+
+    def _check_rate(self, style: Style, row: Row, credential: Credential, now: float) -> None:
+        if self._limiter is None or row.limit is None:
+            return
+        if not self._limiter.allows(f"{row.provider.name} {credential.key_id}", row.limit, now):
+            raise style.fault(Fault.THROTTLED)
+
+    def _live(self, style: Style, row: Row, request: Request, admitted: Admitted, now: float) -> Reply:
+        with self._lock:
+            course = self._course(row, admitted.task_id, now)
+            # The later pages of an answer belong to the poll that asked for the first.
+            says, moment = course.advance(now) if admitted.page == 0 else course.again(now)
             poll = course.polls
         if isinstance(says, Answer):
-            reply = api.answer(says, moment, admitted)
+            inner = _body(row, admitted, says, moment)
+            reply = style.reply(inner, says.dialect)
             verdict = f"answered {says.outcome}"
         else:
-            reply = self._go_wrong(api, request, says, admitted, now)
+            reply = self._go_wrong(style, row, request, says)
             verdict = f"fault {says}"
-        self._note(api.name, request, reply, now, verdict=verdict, poll=poll, admitted=admitted)
+        self._note(
+            row.name, request, reply, now, verdict=verdict, poll=poll, task_id=admitted.task_id,
+            key_id=admitted.credential.key_id, region=admitted.region,
+        )  # fmt: skip
         return reply
 
-    def _course(self, api: Api, task_id: str, now: float) -> Course:
-        key = (api.name, task_id)
+    def _course(self, row: Row, task_id: str, now: float) -> Course:
+        key = (row.provider.name, task_id)
         if key not in self._courses:
             self._courses[key] = Course(life=self._scripts.get(task_id) or life_of(task_id), born=now)
         return self._courses[key]
 
-    def _go_wrong(self, api: Api, request: Request, kind: Fault, admitted: Admitted, now: float) -> Reply:
+    def _go_wrong(self, style: Style, row: Row, request: Request, kind: Fault) -> Reply:
+        nothing = answering.nothing(row) if kind is Fault.NOT_FOUND else None
+        if nothing is not None:
+            return style.reply(nothing)
         if kind in _IN_OWN_WORDS:
             plain = Fault.THROTTLED if kind is Fault.THROTTLED_CHARSET else kind
-            reply = api.refusal(api.fault(plain), request)
+            reply = style.refusal(style.fault(plain, row), request)
             charset = {"Content-Type": "application/json; charset=utf-8"} if kind is Fault.THROTTLED_CHARSET else {}
             return Reply(status=reply.status, body=reply.body, headers=dict(reply.headers) | charset)
         if kind is Fault.HANG:
@@ -126,21 +179,17 @@ class Clouds:
         *,
         verdict: str,
         poll: int = 0,
-        admitted: Admitted | None = None,
+        task_id: str | None = None,
+        key_id: str | None = None,
+        region: str | None = None,
     ) -> None:
+        status = 0 if reply.hangup or reply.reset else reply.status
         self.log.add(
             Entry(
-                api=api,
-                task_id=admitted.task_id if admitted else None,
-                at=now,
-                verdict=verdict,
-                poll=poll,
-                status=0 if reply.hangup or reply.reset else reply.status,
-                method=request.method,
-                key_id=admitted.credential.key_id if admitted else None,
-                region=admitted.region if admitted else None,
+                api=api, task_id=task_id, at=now, verdict=verdict, poll=poll, status=status, method=request.method,
+                key_id=key_id, region=region,
             )
-        )
+        )  # fmt: skip
 
     def _for_people(self, request: Request) -> Reply:
         match request.path:
@@ -154,6 +203,20 @@ class Clouds:
         reply = text_reply("Nothing here. Try /_lives or /_log\n", status=404)
         self._note(api, request, reply, self._clock(), verdict=f"{api} {request.path}")
         return reply
+
+
+def _found(style: Style, request: Request) -> Row | AssumeRole | Refused:
+    """What is asked for, or why it is nothing: said only to those whose signature is in order."""
+    try:
+        return style.find(request)
+    except Refused as refused:
+        return refused
+
+
+def _body(row: Row, admitted: Admitted, says: Answer, moment: Moment) -> dict[str, Any]:
+    if row.provider.code == "bm":
+        return bm.data(says)
+    return answering.body(row, admitted.values, says, moment, admitted.page)
 
 
 _JSON = {"Content-Type": "application/json"}

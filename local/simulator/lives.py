@@ -2,10 +2,10 @@
 
 A :class:`Life` is a value: steps in order, each an :class:`Answer` or a :class:`Fault`, each lasting some seconds, some
 polls, or for ever. Time counts from the first poll of the task. Answers are written in neutral words and every
-simulated API renders them in its own (see bm.py, api3.py, bdrc.py), so one table of lives serves all four.
+simulated API renders them in its own (see answering.py, bm.py), so one table of lives serves all.
 
 A task id names its life: ``quick-1`` or ``quick`` where ids are strings, ``110001`` where they are integers (the first
-two digits; an id needs at least four). Any other id lives ``default``.
+two digits; an id needs at least four). Of an id in several parts, the last one counts. Any other id lives ``default``.
 """
 
 import re
@@ -56,6 +56,7 @@ class Dialect(StrEnum):
     STRINGS = "strings"  # numbers as strings
     BLANKS = "blanks"  # keys and values with stray blanks
     NULLS = "nulls"  # optional fields null instead of absent
+    CASE = "case"  # names and status words in another case
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +121,10 @@ class Course:
             self.polls_in_step = 0
         self.polls_in_step += 1
         self.polls += 1
+        return self.again(now)
+
+    def again(self, now: float) -> tuple[Answer | Fault, Moment]:
+        """What was said at the last poll, for the rest of its answer."""
         return self.current.says, Moment(born=self.born, since=self.began, fraction=self._fraction(now))
 
     @property
@@ -249,6 +254,7 @@ _NAMES = sorted(LIVES, key=len, reverse=True)
 
 def life_of(task_id: str) -> Life:
     """The life that a task id asks for."""
+    task_id = task_id.rpartition("/")[2]
     if re.fullmatch(r"[0-9]{4,}", task_id):
         return _BY_DIGITS.get(task_id[:2], DEFAULT)
     name = next((name for name in _NAMES if task_id == name or task_id.startswith(f"{name}-")), "default")

@@ -143,7 +143,7 @@ class Cloud:
 
 
 _NUMBERS = itertools.count(1)
-_REMEMBERED = ("desk", "installation", "starter", "watcher", "sender", "reconciler")
+_REMEMBERED = ("desk", "installation", "parameters", "starter", "watcher", "sender", "reconciler")
 _ENVIRONMENT = (
     "TABLE", "OPEN_INDEX", "PARAMETERS", "TASKS_QUEUE", "UNDELIVERED_QUEUE", "STATE_MACHINE", "KEY",
     "ALLOW_PRIVATE_DESTINATIONS", "ALLOW_INSECURE_ENDPOINTS", "PATIENCE_SECONDS", "DELIVERY_ATTEMPTS", "RETENTION_DAYS",

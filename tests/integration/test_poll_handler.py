@@ -95,7 +95,9 @@ def test_the_account_is_read_anew_when_its_key_is_refused(cloud: Cloud, provider
     assert cloud.task(event["id"]).state is State.SUCCEEDED
 
 
-def test_a_key_that_is_refused_twice_loses_the_task(cloud: Cloud, provider: Server, young: Any, look: Look) -> None:
+def test_a_key_that_is_refused_twice_makes_its_first_task_tell(
+    cloud: Cloud, provider: Server, young: Any, look: Look
+) -> None:
     provider.says({"Response": {"Error": {"Code": "AuthFailure.SignatureFailure", "Message": "m"}}})
     task = young()
     assert look(task)["done"] is True

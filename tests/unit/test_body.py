@@ -13,6 +13,7 @@ from taskhook.api import body
 from taskhook.api.body import Installation, Wish, parse_wish
 from taskhook.api.problem import ProblemError
 from taskhook.errors import ConfigError
+from taskhook.providers.catalogue import Catalogue
 from tests.strategies import json_values
 
 VALID = {
@@ -39,7 +40,23 @@ def destination(name: str) -> str:
     return '{"type": "slack", "url": "https://hooks.example.com/s3cr3t"}'
 
 
-HERE = Installation(account=account, destination=destination, allow_private=False)
+OWN = """
+version = "2026-01-01"
+docs = "https://docs.example.com/widget"
+found = "`TaskId`"
+status = "Status"
+states = { running = ["a"], succeeded = ["b"] }
+
+[DescribeTask]
+task_id = "{TaskId}"
+
+[DescribeBroken]
+task_id = "{TaskId}"
+statuss = "Status"
+"""
+
+FIND = Catalogue({"tencent.widget": OWN}.get).find
+HERE = Installation(account=account, find=FIND, destination=destination, allow_private=False)
 
 
 def wish(**changes: Any) -> Wish:
@@ -130,10 +147,10 @@ def test_a_field_given_twice_is_refused() -> None:
 
 def test_an_unknown_provider_names_the_nearest() -> None:
     assert "did you mean tencent.clb" in faults(provider="tencent.cbl")["provider"]
-    assert "known are" in faults(provider="zzzzzzzzzz")["provider"]
+    assert "GET /providers lists all" in faults(provider="zzzzzzzzzz")["provider"]
 
 
-@pytest.mark.parametrize("value", ["abc", "1.5", -1, 2**63, "9" * 30])
+@pytest.mark.parametrize("value", ["abc", "1.5", -1, 2**64, "9" * 30])
 def test_bare_metal_wants_a_whole_number_of_64_bits(value: Any) -> None:
     message = faults(provider="tencent.bm", task_id=value)["task_id"]
     assert "64 bits" in message
@@ -182,7 +199,7 @@ def test_an_account_that_is_not_configured_is_a_fault_even_as_the_fallback() -> 
     def nobody(name: str) -> Account:
         raise ConfigError(f"no account '{name}' is configured")
 
-    here = Installation(account=nobody, destination=destination, allow_private=False)
+    here = Installation(account=nobody, find=FIND, destination=destination, allow_private=False)
     assert "no account 'tencent'" in faults(here=here)["account"]
 
 
@@ -199,7 +216,7 @@ def test_a_missing_default_destination_says_where_the_name_comes_from() -> None:
     def nobody(name: str) -> str:
         raise ConfigError(f"no destination '{name}' is configured")
 
-    here = Installation(account=account, destination=nobody, allow_private=False)
+    here = Installation(account=account, find=FIND, destination=nobody, allow_private=False)
     assert "notify was left out" in faults(here=here, notify=...)["notify"]
 
 
@@ -219,9 +236,8 @@ def test_the_nearest_regions_are_named() -> None:
 
 
 def test_an_operator_may_name_regions_that_are_newer_than_this_version() -> None:
-    here = Installation(
-        account=account, destination=destination, allow_private=False, more_regions=frozenset({"ap-newtown"})
-    )
+    newer = frozenset({"ap-newtown"})
+    here = Installation(account=account, find=FIND, destination=destination, allow_private=False, more_regions=newer)
     record = {**VALID, "region": "ap-newtown", "notify": ["ops"]}
     assert parse_wish(json.dumps(record).encode(), here).region == "ap-newtown"
 
@@ -312,3 +328,19 @@ def test_no_value_of_any_field_does_anything_but_pass_or_be_refused(field: str, 
         return
     assert refused.status == 422
     assert all(one.field.startswith(field) for one in refused.errors)
+
+
+def test_an_operators_own_provider_is_as_good_as_any() -> None:
+    assert wish(provider="tencent.widget").provider.name == "tencent.widget.DescribeTask"
+
+
+def test_a_broken_entry_is_refused_with_its_line_and_the_key_at_fault() -> None:
+    message = faults(provider="tencent.widget.DescribeBroken")["provider"]
+    assert "providers/tencent.widget, line 13" in message
+    assert "'statuss' is not a key of an entry; did you mean 'status'?" in message
+
+
+def test_an_api_that_needs_two_values_takes_them_with_a_slash_between() -> None:
+    parsed = wish(provider="tencent.cvm", task_id="ins-1a2b3c/55c85074-3e7f-4c6d")
+    assert parsed.task_id == "ins-1a2b3c/55c85074-3e7f-4c6d"
+    assert "{InstanceId}/{RequestId}" in faults(provider="tencent.cvm", task_id="ins-1a2b3c")["task_id"]

@@ -26,7 +26,7 @@ def test_the_example_is_valid_once_its_comments_are_removed(tmp_path: Path) -> N
     start = next(number for number, line in enumerate(lines) if line.startswith("[accounts"))
     toml = "\n".join(line for line in lines[start:] if "=" in line or line.startswith("["))
     config = read_config(written(tmp_path, toml))
-    assert sorted(config["accounts"]) == ["alibaba", "tencent"]
+    assert sorted(config["accounts"]) == ["alibaba", "production", "tencent"]
     assert sorted(config["destinations"]) == ["default", "ops"]
 
 

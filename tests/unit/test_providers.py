@@ -1,4 +1,7 @@
-"""Every row of the catalogue: names, task ids, requests and answers, and that nothing unknown is ever success."""
+"""The four APIs that are always there: requests and answers, and that nothing unknown is ever success.
+
+tests/catalogue does the same for every entry of the catalogue, from its data; here it is spelt out once.
+"""
 
 import json
 import re
@@ -10,9 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskhook import providers
+from taskhook.accounts import Account
 from taskhook.http import Answer
-from taskhook.providers.model import Observation, Outcome, Provider, Question, Refusal, Trouble
+from taskhook.providers import REGION, asking, catalogue
+from taskhook.providers.model import Observation, Outcome, Provider, Question, Refusal, TaskId, Trouble
 from taskhook.states import ANSWERED, State
 from taskhook.task import Resource
 from tests.conftest import NOW, Clock, MakeAccount, MakeAnswer
@@ -22,7 +26,9 @@ BM = "tencent.bm.DescriptionOperationResult"
 CLB = "tencent.clb.DescribeTaskStatus"
 DTS = "tencent.dts.DescribeAsyncRequestInfo"
 BDRC = "alibaba.bdrc.DescribeTask"
-ROWS = {name: row for name in providers.NAMES if (row := providers.provider(name))}
+NAMES = (BM, CLB, DTS, BDRC)
+FIND = catalogue.Catalogue().find
+ROWS = {name: row for name in NAMES if (row := FIND(name))}
 
 type Envelope = Callable[[Any], Any]
 
@@ -60,7 +66,14 @@ TASK_IDS = {BM: "1000123", CLB: "55c85074-3e7f-4c6d", DTS: "cafebabe-254f", BDRC
 
 
 def read(name: str, answer: Answer) -> Outcome:
-    return ROWS[name].read(ROWS[name], answer)
+    row = ROWS[name]
+    owner = Account(name=row.cloud, cloud=row.cloud, key_id="AKIDEXAMPLE", key_secret="not-a-real-secret")
+    asked = Question(task_id=TASK_IDS[name], region="ap-guangzhou", account=owner, clock=Clock())
+    return asking.look(row, asked, lambda request: answer)
+
+
+def canonical(rule: TaskId, value: str | int) -> str | None:
+    return rule.canonical(value)
 
 
 def plain(body: Any, *, status: int = 200) -> Answer:
@@ -90,7 +103,7 @@ def is_success(name: str, value: Any) -> bool:
 # --- the catalogue ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", providers.NAMES)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_row_says_everything_a_reader_of_the_catalogue_needs(name: str) -> None:
     row = ROWS[name]
     assert row.name == name
@@ -107,19 +120,16 @@ def test_the_four_of_the_contract_are_there_with_their_versions() -> None:
     assert versions == {name: ROWS[name].version for name in versions}
 
 
-def test_every_row_has_its_answers_here() -> None:
-    assert set(providers.NAMES) == set(ENVELOPES) == set(DOCUMENTED) == set(SUCCESS) == set(TASK_IDS)
-
-
-@pytest.mark.parametrize("name", providers.NAMES)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_provider_is_found_by_its_long_and_short_name_in_any_case(name: str) -> None:
     short = name.rpartition(".")[0]
-    assert {providers.full_name(one) for one in (name, name.lower(), name.upper(), short, short.upper())} == {name}
+    found = {row.name for one in (name, name.lower(), name.upper(), short, short.upper()) if (row := FIND(one))}
+    assert found == {name}
 
 
 @pytest.mark.parametrize("name", ["", "tencent", "tencent.", "clb", "tencent.clb.", "tencent.clb.Other", "aws.s3"])
 def test_what_is_no_provider_is_not_found(name: str) -> None:
-    assert providers.provider(name) is None
+    assert FIND(name) is None
 
 
 @pytest.mark.parametrize(
@@ -133,11 +143,11 @@ def test_what_is_no_provider_is_not_found(name: str) -> None:
     ],
 )
 def test_the_nearest_names_are_proposed(meant: str, found: str) -> None:
-    assert found in providers.nearest(meant)
+    assert found in catalogue.nearest(meant)
 
 
 def test_nothing_is_proposed_for_what_is_near_to_nothing() -> None:
-    assert providers.nearest("x" * 100_000) == []
+    assert catalogue.nearest("x" * 100_000) == []
 
 
 # --- task ids --------------------------------------------------------------------------------------------------------
@@ -146,51 +156,51 @@ def test_nothing_is_proposed_for_what_is_near_to_nothing() -> None:
 @pytest.mark.parametrize("name", [CLB, DTS, BDRC])
 @pytest.mark.parametrize("value", ["a", "55c85074-3e7f-4c6d-864f-673660d4f8de", "t-0004.x:y_z", "A" * 128, 7])
 def test_a_task_id_is_taken_as_it_is(name: str, value: str | int) -> None:
-    assert providers.canonical_task_id(ROWS[name].task_id, value) == str(value)
+    assert canonical(ROWS[name].task_id, value) == str(value)
 
 
 @pytest.mark.parametrize(
-    ("value", "taken"), [(1000123, "1000123"), ("1000123", "1000123"), (" 7 ", "7"), ("007", "7"), (2**63 - 1, None)]
+    ("value", "taken"), [(1000123, "1000123"), ("1000123", "1000123"), (" 7 ", "7"), ("007", "7"), (2**64 - 1, None)]
 )
 def test_a_whole_number_is_taken_as_number_or_text(value: str | int, taken: str | None) -> None:
-    assert providers.canonical_task_id(ROWS[BM].task_id, value) == (taken or str(value))
+    assert canonical(ROWS[BM].task_id, value) == (taken or str(value))
 
 
-@pytest.mark.parametrize("value", ["abc", "1.5", "1e3", "-1", -1, "+1", "0x1", 2**63, 10**19, "１２", "1 2", ""])
+@pytest.mark.parametrize("value", ["abc", "1.5", "1e3", "-1", -1, "+1", "0x1", 2**64, 10**20, "１２", "1 2", ""])
 def test_bare_metal_takes_no_text_and_nothing_beyond_64_bits(value: str | int) -> None:
-    assert providers.canonical_task_id(ROWS[BM].task_id, value) is None
+    assert canonical(ROWS[BM].task_id, value) is None
 
 
-@pytest.mark.parametrize("name", providers.NAMES)
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(
     "value", ["", " ", ".", "..", "../", "../x", "a/../b", "a..b", "a/b", "a\\b", "a b", "a\x00", "a\nb", "a?b", "a#b",
               "a%2e", "%2e%2e", "A" * 129, "é", "-a", "\u202ea"]
 )  # fmt: skip
 def test_a_task_id_that_could_lead_elsewhere_is_refused(name: str, value: str) -> None:
-    assert providers.canonical_task_id(ROWS[name].task_id, value) is None
+    assert canonical(ROWS[name].task_id, value) is None
 
 
-@given(st.sampled_from(providers.NAMES), st.text(max_size=140) | st.integers())
+@given(st.sampled_from(NAMES), st.text(max_size=140) | st.integers())
 def test_a_task_id_that_is_taken_is_safe_in_a_path_and_in_a_log(name: str, value: str | int) -> None:
-    taken = providers.canonical_task_id(ROWS[name].task_id, value)
-    assert taken is None or (re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.:-]*", taken) and ".." not in taken)
+    taken = canonical(ROWS[name].task_id, value)
+    assert taken is None or (re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.:=@-]*", taken) and ".." not in taken)
 
 
-@given(st.sampled_from(providers.NAMES), st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}", fullmatch=True))
+@given(st.sampled_from(NAMES), st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.:=@-]{0,127}", fullmatch=True))
 def test_a_canonical_task_id_is_its_own_canonical_form(name: str, value: str) -> None:
     rule = ROWS[name].task_id
-    taken = providers.canonical_task_id(rule, value)
-    assert taken is None or providers.canonical_task_id(rule, taken) == taken
+    taken = canonical(rule, value)
+    assert taken is None or canonical(rule, taken) == taken
 
 
 @pytest.mark.parametrize("region", ["ap-guangzhou", "bj", "cn-shanghai-finance-1", "a"])
 def test_a_region_is_one_label_of_a_host(region: str) -> None:
-    assert providers.REGION.fullmatch(region)
+    assert REGION.fullmatch(region)
 
 
 @pytest.mark.parametrize("region", ["", "-a", "a-", "a.b", "a/b", "a@b", "a b", "A", "é", "a" * 33, "a\n"])
 def test_what_could_name_another_host_is_no_region(region: str) -> None:
-    assert not providers.REGION.fullmatch(region)
+    assert not REGION.fullmatch(region)
 
 
 # --- requests --------------------------------------------------------------------------------------------------------
@@ -219,21 +229,21 @@ def test_a_request_goes_to_the_documented_host(
     name: str, region: str, site: str, url: str, make_account: MakeAccount
 ) -> None:
     row = ROWS[name]
-    assert row.ask(row, question(row, make_account, region, site=site)).prepare().url == url
+    assert asking.request(row, question(row, make_account, region, site=site)).prepare().url == url
 
 
-@pytest.mark.parametrize("name", providers.NAMES)
+@pytest.mark.parametrize("name", NAMES)
 def test_an_accounts_endpoint_wins_and_its_host_is_the_one_that_is_signed(name: str, make_account: MakeAccount) -> None:
     row = ROWS[name]
-    endpoints = {row.service: "https://proxy.example.com:8443/base", "other": "https://other.example.com"}
-    prepared = row.ask(row, question(row, make_account, "ap-shanghai-fsi", endpoints=endpoints)).prepare()
+    endpoints = {row.account_service: "https://proxy.example.com:8443/base", "other": "https://other.example.com"}
+    prepared = asking.request(row, question(row, make_account, "ap-shanghai-fsi", endpoints=endpoints)).prepare()
     assert str(prepared.url).startswith("https://proxy.example.com:8443/base/")
     assert prepared.headers.get("Host", "proxy.example.com:8443") == "proxy.example.com:8443"
 
 
 def test_bare_metal_is_asked_with_a_signed_form(make_account: MakeAccount) -> None:
     row = ROWS[BM]
-    prepared = row.ask(row, question(row, make_account, "bj", token="t")).prepare()
+    prepared = asking.request(row, question(row, make_account, "bj", token="t")).prepare()
     body = prepared.body.decode() if isinstance(prepared.body, bytes) else str(prepared.body)
     form = {key: value[0] for key, value in parse_qs(body).items()}
     assert prepared.method == "POST"
@@ -255,7 +265,7 @@ def test_bare_metal_is_asked_with_a_signed_form(make_account: MakeAccount) -> No
 @pytest.mark.parametrize(("name", "body"), [(CLB, {"TaskId": TASK_IDS[CLB]}), (DTS, {"AsyncRequestId": TASK_IDS[DTS]})])
 def test_tencent_3_is_asked_with_signed_headers(name: str, body: dict[str, str], make_account: MakeAccount) -> None:
     row = ROWS[name]
-    prepared = row.ask(row, question(row, make_account, token="t")).prepare()
+    prepared = asking.request(row, question(row, make_account, token="t")).prepare()
     assert json.loads(prepared.body or b"") == body
     assert prepared.headers["X-TC-Action"] == row.action
     assert prepared.headers["X-TC-Version"] == row.version
@@ -266,7 +276,7 @@ def test_tencent_3_is_asked_with_signed_headers(name: str, body: dict[str, str],
 
 def test_bdrc_is_asked_with_signed_headers(make_account: MakeAccount) -> None:
     row = ROWS[BDRC]
-    prepared = row.ask(row, question(row, make_account, "cn-shanghai", token="t")).prepare()
+    prepared = asking.request(row, question(row, make_account, "cn-shanghai", token="t")).prepare()
     assert prepared.method == "GET"
     assert prepared.headers["x-acs-action"] == "DescribeTask"
     assert prepared.headers["x-acs-version"] == "2023-08-08"
@@ -274,17 +284,17 @@ def test_bdrc_is_asked_with_signed_headers(make_account: MakeAccount) -> None:
     assert prepared.headers["Authorization"].startswith("ACS3-HMAC-SHA256 Credential=AKIDEXAMPLE,")
 
 
-@pytest.mark.parametrize("name", providers.NAMES)
+@pytest.mark.parametrize("name", NAMES)
 def test_no_request_carries_the_secret(name: str, make_account: MakeAccount) -> None:
     row = ROWS[name]
-    prepared = row.ask(row, question(row, make_account)).prepare()
+    prepared = asking.request(row, question(row, make_account)).prepare()
     assert "not-a-real-secret" not in f"{prepared.url} {prepared.headers} {prepared.body!r}"
 
 
 @pytest.mark.parametrize("name", [BM, BDRC])
 def test_every_look_is_signed_with_another_nonce(name: str, make_account: MakeAccount) -> None:
     row = ROWS[name]
-    first, second = (row.ask(row, question(row, make_account)).prepare() for _ in range(2))
+    first, second = (asking.request(row, question(row, make_account)).prepare() for _ in range(2))
     assert (first.body, dict(first.headers)) != (second.body, dict(second.headers))
 
 
@@ -298,14 +308,14 @@ def test_a_documented_word_means_what_its_page_says(name: str, word: Any, state:
         assert (seen.state, seen.known) == (state, True)
 
 
-@pytest.mark.parametrize("name", providers.NAMES)
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("status", [None, True, False, "", " ", "ok", "done", 8, -1, 99, 0.5, [], {}, [0], {"a": 1}])
 def test_unknown_status_is_never_success(name: str, status: Any) -> None:
     seen = observed(name, ENVELOPES[name](status))
     assert (seen.state, seen.known) == (State.RUNNING, False)
 
 
-@pytest.mark.parametrize("name", providers.NAMES)
+@pytest.mark.parametrize("name", NAMES)
 @given(status=json_values)
 def test_only_the_documented_word_is_success(name: str, status: Any) -> None:
     outcome = read(name, plain(ENVELOPES[name](status)))
@@ -313,14 +323,14 @@ def test_only_the_documented_word_is_success(name: str, status: Any) -> None:
     assert succeeded == is_success(name, status)
 
 
-@pytest.mark.parametrize("name", providers.NAMES)
+@pytest.mark.parametrize("name", NAMES)
 @given(body=json_values, status=st.sampled_from([200, 204, 301, 400, 404, 429, 500, 503]))
 def test_no_answer_breaks_the_reader_nor_becomes_success_by_chance(name: str, body: Any, status: int) -> None:
     outcome = read(name, plain(body, status=status))
     assert not (isinstance(outcome, Observation) and outcome.state is State.SUCCEEDED)
 
 
-@pytest.mark.parametrize("name", providers.NAMES)
+@pytest.mark.parametrize("name", NAMES)
 @given(field=st.sampled_from(MEMBERS), value=json_values)
 def test_no_member_of_any_type_breaks_the_reader(name: str, field: str, value: Any) -> None:
     body = ENVELOPES[name](next(iter(DOCUMENTED[name])))
@@ -329,21 +339,21 @@ def test_no_member_of_any_type_breaks_the_reader(name: str, field: str, value: A
         read(name, plain(changed))
 
 
-@pytest.mark.parametrize("name", providers.NAMES)
+@pytest.mark.parametrize("name", NAMES)
 @given(body=st.binary(max_size=60), status=st.integers(200, 599))
 def test_bytes_that_are_no_answer_are_a_refusal(name: str, body: bytes, status: int) -> None:
     answer = Answer(status=status, headers={}, body=body, truncated=False, elapsed=0.0)
     assert isinstance(read(name, answer), Refusal)
 
 
-@pytest.mark.parametrize("name", providers.NAMES)
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("status", [201, 302, 403, 500, 503])
 def test_a_success_inside_an_http_error_is_none(name: str, status: int) -> None:
     word = next(word for word, state in DOCUMENTED[name].items() if state is State.SUCCEEDED)
     assert isinstance(read(name, plain(ENVELOPES[name](word), status=status)), Refusal)
 
 
-@pytest.mark.parametrize("name", providers.NAMES)
+@pytest.mark.parametrize("name", NAMES)
 def test_half_an_answer_is_no_answer(name: str, make_answer: MakeAnswer) -> None:
     word = next(word for word, state in DOCUMENTED[name].items() if state is State.SUCCEEDED)
     outcome = read(name, make_answer(ENVELOPES[name](word), truncated=True))
@@ -436,7 +446,7 @@ def test_machines_are_read_in_every_shape_the_documents_show(data: dict[str, Any
     assert seen.resources == READ
     assert seen.progress == 1.0
     assert seen.error is not None
-    assert "1 of 2 machines failed: cpm-2" in seen.error.message
+    assert "1 of 2 failed: cpm-2" in seen.error.message
 
 
 def test_one_machine_may_come_as_an_object() -> None:
@@ -500,3 +510,56 @@ def test_bdrcs_result_is_json_or_words(came: Any, shown: Any) -> None:
 )
 def test_bdrcs_progress_runs_to_ten_thousand(value: Any, progress: float | None) -> None:
     assert observed(BDRC, {"Data": {"TaskStatus": "RUNNING", "Progress": value}}).progress == progress
+
+
+# --- answers in pages ------------------------------------------------------------------------------------------------
+
+
+def purge(total: int, *, cap: int = 1000) -> Callable[[Any], Answer]:
+    """A provider that lists ``total`` URLs, ``cap`` at most at once, however many are asked for."""
+
+    def send(request: Any) -> Answer:
+        first = request.json["Offset"]
+        count = min(request.json["Limit"], cap, total - first)
+        logs = [{"TaskId": "t", "Url": f"u{first + n}", "Status": "done"} for n in range(max(count, 0))]
+        if first + count >= total and logs:
+            logs[-1]["Status"] = "fail"
+        return plain({"Response": {"PurgeLogs": logs, "TotalCount": total}})
+
+    return send
+
+
+@pytest.mark.parametrize(("total", "cap"), [(1, 1000), (100, 1000), (101, 1000), (1000, 1000), (130, 50), (7, 2)])
+def test_every_page_is_read_before_a_task_counts_as_ended(total: int, cap: int, make_account: MakeAccount) -> None:
+    row = FIND("tencent.cdn.DescribePurgeTasks")
+    assert row is not None
+    asked = Question(task_id="t", region=None, account=make_account(), clock=Clock())
+    seen = asking.look(row, asked, purge(total, cap=cap))
+    assert isinstance(seen, Observation)
+    assert len(seen.resources) == min(total, 500)
+    assert seen.state is (State.FAILED if total == 1 else State.PARTIAL)
+
+
+def test_a_list_without_an_end_is_not_read_for_ever_and_is_no_end(make_account: MakeAccount) -> None:
+    row = FIND("tencent.cdn.DescribePurgeTasks")
+    assert row is not None
+    asked = Question(task_id="t", region=None, account=make_account(), clock=Clock())
+    requests: list[Any] = []
+
+    def send(request: Any) -> Answer:
+        requests.append(request)
+        return plain({"Response": {"PurgeLogs": [{"TaskId": "t", "Url": "u", "Status": "done"}], "TotalCount": 10**9}})
+
+    seen = asking.look(row, asked, send)
+    assert isinstance(seen, Observation)
+    assert (seen.state, len(requests)) == (State.RUNNING, asking.MOST_PAGES)
+
+
+def test_a_provider_that_counts_more_than_it_shows_has_not_ended(make_account: MakeAccount) -> None:
+    row = FIND("tencent.cdn.DescribePurgeTasks")
+    assert row is not None
+    asked = Question(task_id="t", region=None, account=make_account(), clock=Clock())
+    pages = [[{"TaskId": "t", "Url": "u", "Status": "done"}], []]
+    seen = asking.look(row, asked, lambda _: plain({"Response": {"PurgeLogs": pages.pop(0), "TotalCount": 2}}))
+    assert isinstance(seen, Observation)
+    assert seen.state is State.RUNNING

@@ -68,9 +68,13 @@ def test_a_message_that_says_nothing_is_none(value: Any, shown: str | None) -> N
         (-1, None),
         (None, None),
         ("soon", None),
-        (1633017600000, None),
-        (10**12, None),
+        (1633017600000, 1633017600.0),
+        (10**17, None),
         (float("inf"), None),
+        ("2021-09-30T16:00:00Z", 1633017600.0),
+        ("2021-10-01T00:00:00+08:00", 1633017600.0),
+        ("2021-10-01 00:00:00", None),
+        ("2021-10-01", None),
     ],
 )
 def test_an_instant_is_unix_seconds_of_a_year_that_calendars_have(value: Any, seconds: float | None) -> None:

@@ -223,6 +223,18 @@ def test_every_resource_has_a_line_that_says_why_it_exists(template: dict[str, A
         assert said or resource["Type"] in ("AWS::Logs::LogGroup", "AWS::SNS::Subscription"), name
 
 
-@pytest.mark.parametrize("name", ["dynamodb:Scan", "dynamodb:DeleteItem", "ssm:GetParametersByPath"])
+@pytest.mark.parametrize("name", ["dynamodb:Scan", "dynamodb:DeleteItem", "ssm:PutParameter"])
 def test_no_function_may_do_what_none_does(name: str) -> None:
     assert name not in "\n".join(TEXT)
+
+
+def test_parameters_are_listed_by_one_function_and_only_where_no_secret_is(template: dict[str, Any]) -> None:
+    listing = [
+        (name, statement["Resource"])
+        for name, resource in template["Resources"].items()
+        for policy in resource.get("Properties", {}).get("Policies", [])
+        for statement in policy.get("Statement", [])
+        if "ssm:GetParametersByPath" in statement["Action"]
+    ]
+    assert [name for name, _ in listing] == ["SubmitFunction"]
+    assert all("/providers" in one["Fn::Sub"] for one in listing[0][1])

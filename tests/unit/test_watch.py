@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from taskhook import watch
 from taskhook.accounts import Account
 from taskhook.backoff import LONGEST_WAIT, SHORTEST_WAIT
+from taskhook.config import Settings
 from taskhook.errors import (
     AddressRefused,
     CertificateRefused,
@@ -20,14 +21,20 @@ from taskhook.errors import (
     DeadlineExceeded,
 )
 from taskhook.http import Answer
+from taskhook.pauses import PROBE_SECONDS, RECHECK_SECONDS, Pauses
+from taskhook.providers.catalogue import Catalogue
 from taskhook.providers.model import Observation, Outcome, Refusal, Trouble
 from taskhook.states import ANSWERED, State
 from taskhook.task import Delivery, DeliveryState, Problem, Resource, Task
 from tests.conftest import NOW, Clock, MakeAccount, MakeAnswer, MakeTask
-from tests.fakes import Line, MemoryStore
+from tests.fakes import Line, MemoryQueues, MemoryStore
 from tests.strategies import problems, resources, tasks, texts
 
 PATIENCE = 3600.0
+NO_SETTINGS = Settings(
+    table="", open_index="", parameters="", tasks_queue="tasks", undelivered_queue="", state_machine="", key="",
+    allow_private=False, allow_insecure=False, patience=0, delivery_attempts=0, more_regions=frozenset(), retention=0,
+)  # fmt: skip
 
 watched = st.builds(replace, tasks, state=st.sampled_from([State.QUEUED, State.RUNNING]))
 observations = st.builds(
@@ -57,8 +64,8 @@ def running(**more: Any) -> Observation:
     return Observation(**{"state": State.RUNNING, "provider_state": "2", **more})
 
 
-def decide(task: Task, outcome: Outcome, *, now: float = NOW + 30, seed: int = 1) -> Task:
-    return watch.decide(task, outcome, now=now, rng=Random(seed), patience=PATIENCE)  # noqa: S311
+def decide(task: Task, outcome: Outcome, *, now: float = NOW + 30, seed: int = 1, tells: bool = False) -> Task:
+    return watch.decide(task, outcome, now=now, rng=Random(seed), patience=PATIENCE, tells=tells)  # noqa: S311
 
 
 # --- decisions -------------------------------------------------------------------------------------------------------
@@ -139,9 +146,8 @@ def test_a_deadline_during_an_outage_names_the_outage(make_task: MakeTask) -> No
     assert "Code: words" in after.error.message
 
 
-@pytest.mark.parametrize("trouble", [Trouble.FINAL, Trouble.CREDENTIALS])
-def test_what_cannot_get_better_is_lost_at_once_with_a_reason(make_task: MakeTask, trouble: Trouble) -> None:
-    after = decide(make_task(), refusal(trouble, hint="do this", request_id="r"))
+def test_what_cannot_get_better_is_lost_at_once_with_a_reason(make_task: MakeTask) -> None:
+    after = decide(make_task(), refusal(Trouble.FINAL, hint="do this", request_id="r"))
     assert (after.state, after.error) == (State.LOST, Problem(code="Code", message="words", hint="do this"))
     assert after.request_id == "r"
 
@@ -157,7 +163,6 @@ def test_a_lost_task_always_says_what_to_do(make_task: MakeTask) -> None:
     [
         (watch.NOT_FOUND_GRACE - 1, None, State.RUNNING),
         (watch.NOT_FOUND_GRACE, None, State.LOST),
-        (5, "2", State.LOST),
     ],
 )
 def test_a_task_that_is_not_found_is_given_a_minute_to_appear(
@@ -165,6 +170,49 @@ def test_a_task_that_is_not_found_is_given_a_minute_to_appear(
 ) -> None:
     after = decide(make_task(provider_state=seen), refusal(Trouble.NOT_FOUND), now=NOW + age)
     assert after.state is state
+
+
+def test_a_task_that_was_known_is_forgotten_when_it_is_not_found_a_few_times(make_task: MakeTask) -> None:
+    task = make_task(provider_state="2")
+    for look in range(1, watch.FORGOTTEN + 1):
+        task = decide(task, refusal(Trouble.NOT_FOUND), now=NOW + look)
+        assert task.state is (State.LOST if look == watch.FORGOTTEN else State.RUNNING)
+
+
+def test_a_refused_account_makes_one_task_tell_and_the_others_wait(make_task: MakeTask) -> None:
+    outcome = refusal(Trouble.CREDENTIALS, hint="store another key.", credential="7")
+    for tells, state in ((True, State.LOST), (False, State.RUNNING)):
+        after = decide(make_task(), outcome, tells=tells)
+        assert (after.state, after.paused) == (state, "7")
+        assert after.error is not None
+        assert after.error.hint is not None
+        assert after.error.hint.startswith("store another key. This task and the others of the account go on")
+
+
+def test_a_paused_task_is_not_lost_before_its_deadline_and_not_later(make_task: MakeTask) -> None:
+    task = make_task(deadline=NOW + 10 * PATIENCE)
+    for hours in range(10):
+        task = decide(task, refusal(Trouble.CREDENTIALS), now=NOW + hours * PATIENCE)
+        assert task.state is State.RUNNING
+    assert decide(task, refusal(Trouble.CREDENTIALS), now=task.deadline).state is State.LOST
+
+
+def test_a_wait_without_asking_is_no_look(make_task: MakeTask) -> None:
+    assert decide(make_task(), refusal(Trouble.CREDENTIALS, asked=False)).polls == 0
+
+
+def test_an_answer_ends_the_pause(make_task: MakeTask) -> None:
+    assert decide(make_task(paused="7"), running()).paused is None
+    assert decide(make_task(paused="7"), refusal(Trouble.TRANSIENT)).paused == "7"
+
+
+def test_a_word_that_may_pass_counts_when_it_is_seen_twice(make_task: MakeTask) -> None:
+    seen = Observation(state=State.FAILED, provider_state="CREATE_FAILED", passing=True)
+    first = decide(make_task(provider_state="CREATE_IN_PROGRESS"), seen)
+    assert (first.state, first.provider_state, first.error) == (State.RUNNING, "CREATE_FAILED", None)
+    assert decide(first, seen).state is State.FAILED
+    rolled = decide(first, running(provider_state="ROLLBACK_IN_PROGRESS"))
+    assert decide(rolled, seen).state is State.RUNNING
 
 
 def test_doubts_end_a_watch_after_a_few_looks_in_a_row(make_task: MakeTask) -> None:
@@ -234,32 +282,36 @@ type Look = Callable[..., dict[str, Any]]
 
 
 class Scene:
-    """One task in memory, a provider that answers as told, and how often the account was read."""
+    """Tasks in memory, a provider that answers as told, and how often the account was read."""
 
     def __init__(self, task: Task, account: Account, *answers: Answer | Exception) -> None:
         self.store = MemoryStore(task)
         self.line = Line(list(answers))
         self.reads: list[bool] = []
-        self.account: Account | Exception = account
+        self.account: Account | Refusal | Exception = account
         self.clock = Clock(NOW + 30)
         self.id = task.id
+        self.queues = MemoryQueues(NO_SETTINGS)
+        self.pauses = Pauses(store=self.store, queues=self.queues, clock=self.clock)
 
-    def read_account(self, name: str, *, fresh: bool) -> Account:
+    def read_account(self, name: str, *, fresh: bool) -> Account | Refusal:
         self.reads.append(fresh)
         if isinstance(self.account, Exception):
             raise self.account
         return self.account
 
-    def look(self, number: int = 1) -> dict[str, Any]:
+    def look(self, number: int = 1, id: str | None = None) -> dict[str, Any]:
         watcher = watch.Watcher(
             store=self.store,
             account=self.read_account,
+            find=Catalogue().find,
+            pauses=self.pauses,
             patience=PATIENCE,
             clock=self.clock,
             rng=Random(1),  # noqa: S311
             send=self.line,
         )
-        return watch.look(watcher, self.id, number)
+        return watch.look(watcher, id or self.id, number)
 
     @property
     def task(self) -> Task:
@@ -269,7 +321,7 @@ class Scene:
 @pytest.fixture
 def scene(make_task: MakeTask, make_account: MakeAccount) -> Callable[..., Scene]:
     def make(*answers: Answer | Exception, **changes: Any) -> Scene:
-        return Scene(make_task(**changes), make_account(), *answers)
+        return Scene(make_task(**changes), make_account(version="1"), *answers)
 
     return make
 
@@ -370,14 +422,96 @@ def test_refused_credentials_are_read_anew_once_and_signed_again(
     assert stage.task.state is State.RUNNING
 
 
-def test_credentials_refused_twice_lose_the_task(scene: MakeScene, denied: Answer) -> None:
+def test_the_first_task_of_a_refused_account_is_lost_and_tells_why(scene: MakeScene, denied: Answer) -> None:
     stage = scene(denied)
     assert stage.look()["done"] is True
     assert stage.reads == [False, True]
-    assert stage.task.state is State.LOST
+    assert (stage.task.state, stage.task.paused) == (State.LOST, "1")
     assert stage.task.error is not None
     assert stage.task.error.code == "AuthFailure.SecretIdNotFound"
     assert stage.task.error.hint
+
+
+def test_the_other_tasks_of_a_refused_account_wait_and_ask_nobody(
+    scene: MakeScene, make_task: MakeTask, denied: Answer
+) -> None:
+    stage = scene(denied)
+    stage.look()
+    asked = len(stage.line.requests)
+    for number in range(20):
+        other = make_task(task_id=f"other-{number}")
+        stage.store.tasks[other.id] = other
+        assert stage.look(id=other.id)["done"] is False
+        waiting = stage.store.tasks[other.id]
+        assert (waiting.state, waiting.paused, waiting.polls) == (State.RUNNING, "1", 0)
+        assert waiting.error is not None
+        assert waiting.error.code == "AuthFailure.SecretIdNotFound"
+    assert len(stage.line.requests) == asked
+
+
+def test_a_refused_credential_is_read_again_soon_and_tried_again_later(
+    scene: MakeScene, make_task: MakeTask, denied: Answer
+) -> None:
+    stage = scene(denied)
+    other = make_task(task_id="other")
+    stage.store.tasks[other.id] = other
+    stage.look()
+    asked, read = len(stage.line.requests), len(stage.reads)
+    stage.clock.now += RECHECK_SECONDS
+    stage.look(id=other.id)
+    assert (len(stage.line.requests), stage.reads[read:]) == (asked, [True])
+    stage.clock.now += PROBE_SECONDS
+    stage.look(id=other.id)
+    assert len(stage.line.requests) > asked
+
+
+def test_all_tasks_go_on_when_the_credential_has_changed(
+    scene: MakeScene, make_task: MakeTask, make_account: MakeAccount, denied: Answer, clb: Callable[..., Answer]
+) -> None:
+    stage = scene(denied, notify=("ops",))
+    other = make_task(task_id="other")
+    stage.store.tasks[other.id] = other
+    stage.look()
+    stage.look(id=other.id)
+    stage.account, stage.line.answers = make_account(version="2"), [clb(0)]
+    stage.clock.now += RECHECK_SECONDS
+    assert stage.look(id=other.id)["done"] is True
+    assert stage.store.tasks[other.id].state is State.SUCCEEDED
+    # The task that told of it is watched again, and tells the end of it too.
+    assert (stage.task.state, stage.task.watch, stage.task.pending) == (State.RUNNING, 2, ["ops"])
+    assert [body for _, body in stage.queues.sent] == [{"id": stage.id, "watch": 2}]
+    assert stage.store.accounts == {}
+    assert stage.look(2)["done"] is True
+    assert (stage.task.state, stage.task.paused) == (State.SUCCEEDED, None)
+
+
+def test_another_credential_that_is_refused_is_told_of_again(
+    scene: MakeScene, make_task: MakeTask, make_account: MakeAccount, denied: Answer
+) -> None:
+    stage = scene(denied)
+    other = make_task(task_id="other")
+    stage.store.tasks[other.id] = other
+    stage.look()
+    stage.look(id=other.id)
+    stage.account = make_account(version="2")
+    stage.clock.now += RECHECK_SECONDS
+    assert stage.look(id=other.id)["done"] is True
+    assert stage.store.tasks[other.id].state is State.LOST
+
+
+def test_a_look_that_broke_after_the_refusal_was_noted_still_tells(scene: MakeScene, denied: Answer) -> None:
+    stage = scene(denied)
+    stage.store.refuse_account("tencent", "1", task=stage.id, now=NOW)
+    stage.look()
+    assert stage.task.state is State.LOST
+
+
+def test_a_task_that_somebody_stopped_is_not_resumed(scene: MakeScene, denied: Answer) -> None:
+    stage = scene(denied)
+    stage.look()
+    stage.store.tasks[stage.id] = replace(stage.task, state=State.STOPPED)
+    assert stage.pauses.resume(stage.id) is False
+    assert stage.queues.sent == []
 
 
 def test_other_refusals_do_not_read_the_account_again(scene: MakeScene, clb: Callable[..., Answer]) -> None:
@@ -386,7 +520,7 @@ def test_other_refusals_do_not_read_the_account_again(scene: MakeScene, clb: Cal
     assert stage.reads == [False]
 
 
-def test_an_account_that_is_gone_loses_the_task_and_says_so(scene: MakeScene) -> None:
+def test_an_account_that_is_gone_is_told_like_a_refused_one(scene: MakeScene) -> None:
     stage = scene(AssertionError("asked"))
     stage.account = ConfigError("no account 'tencent' is configured")
     stage.look()
@@ -422,11 +556,14 @@ def test_a_server_that_is_not_the_provider_is_tried_a_few_times(
     assert stage.task.state is State.LOST
 
 
-def test_a_provider_that_this_version_does_not_know_loses_the_task(scene: MakeScene) -> None:
+def test_a_provider_that_is_not_known_here_is_waited_for(scene: MakeScene) -> None:
     stage = scene(AssertionError("asked"), provider="tencent.old.DescribeNothing")
     stage.look()
     assert stage.task.error is not None
-    assert (stage.task.state, stage.task.error.code) == (State.LOST, "UnknownProvider")
+    assert (stage.task.state, stage.task.error.code) == (State.RUNNING, "UnknownProvider")
+    stage.clock.now += PATIENCE
+    stage.look()
+    assert stage.task.state is State.LOST
 
 
 def test_a_look_has_a_total_time_and_asks_for_the_task(scene: MakeScene, clb: Callable[..., Answer]) -> None:

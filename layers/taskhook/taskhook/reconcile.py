@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from taskhook import aws, watch
 from taskhook.config import Settings
 from taskhook.errors import StoreConflict
+from taskhook.pauses import Pauses
 from taskhook.queues import Queues
 from taskhook.states import State
 from taskhook.store import Store, Watch
@@ -33,11 +34,25 @@ class Reconciler:
     settings: Settings
     store: Store
     queues: Queues
+    credential: Callable[[str], str]
+    """Which credential is stored for an account now."""
     clock: Callable[[], float]
     client: "SFNClient | None" = None
 
     def sweep(self, *, grace: float = GRACE_SECONDS) -> int:
-        """Restart every open task without a living execution; answers how many."""
+        """Restart every open task without a living execution, and resume accounts; answers how many tasks."""
+        return self._resume_accounts() + self._restart_dead(grace)
+
+    def _resume_accounts(self) -> int:
+        """A refused account whose credential has changed since is as good as any other."""
+        resumed = 0
+        pauses = Pauses(store=self.store, queues=self.queues, clock=self.clock)
+        for account in self.store.refused_accounts():
+            if self.credential(account.name) != account.credential:
+                resumed += sum(pauses.resume(id) for id in self.store.restore_account(account.name))
+        return resumed
+
+    def _restart_dead(self, grace: float) -> int:
         now = self.clock()
         candidates = [one for one in self.store.open_watches() if now - one.since >= grace]
         if not candidates:

@@ -1,9 +1,11 @@
-"""Secrets: accounts and destinations in SSM, a task's own destinations sealed with KMS."""
+"""Secrets: accounts, destinations and catalogue entries in SSM, a task's own destinations sealed with KMS."""
 
 import base64
 import json
+import re
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -17,14 +19,30 @@ if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient
     from mypy_boto3_ssm import SSMClient
 
-_REMEMBERED_SECONDS = {"accounts": 300.0, "destinations": 30.0}
+_REMEMBERED_SECONDS = {"accounts": 300.0, "destinations": 30.0, "providers": 300.0}
 """How long a value is used before it is read again. A refused credential is read again at once; a destination that was
 repaired says nothing, so it is read more often."""
-_MISSING_SECONDS = 5.0
-"""How long an absence is believed: an operator who has just stored a value should not have to wait."""
+_MISSING_SECONDS = {"accounts": 5.0, "destinations": 5.0, "providers": 60.0}
+"""How long an absence is believed: an operator who has just stored a value should not have to wait. Most services have
+no entry of their own, and are asked for with every look."""
+_BROKEN_SECONDS = 5.0
+"""How long an account that cannot work is believed to be so."""
+MOST_REMEMBERED = 1000
+"""Values kept in this process: their names come from callers."""
+
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 
 LONGEST_SEALED = 4096
 """Bytes that KMS encrypts in one call."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """A parameter's value and version. ``value`` is None where there is no such parameter."""
+
+    value: str | None = field(repr=False)
+    version: str = ""
+    until: float = 0.0
 
 
 class Parameters:
@@ -39,45 +57,103 @@ class Parameters:
         self._settings = settings
         self._client = client
         self._clock = clock
-        self._remembered: dict[str, tuple[float, str | None]] = {}
+        self._remembered: dict[str, _Stored] = {}
+        self._all_providers: tuple[float, dict[str, str]] = (0.0, {})
 
     def account(self, name: str, *, fresh: bool = False) -> Account:
-        """Raises ConfigError where there is none of that name, or it cannot work."""
-        text = self._read(f"accounts/{name}", fresh=fresh)
-        if text is None:
+        """The account as it is stored: one with a role has not assumed it. Its version is the parameter's.
+
+        Raises ConfigError where there is none of that name, or it cannot work.
+        """
+        stored = self._read("accounts", name, fresh=fresh)
+        if stored.value is None:
             raise ConfigError(f"no account '{name}' is configured; {self._where('accounts', name)}")
-        return parse_account(name, text, allow_insecure=self._settings.allow_insecure)
+        try:
+            return parse_account(
+                name, stored.value, allow_insecure=self._settings.allow_insecure, version=stored.version
+            )
+        except ConfigError:
+            self._doubt(f"accounts/{name}")
+            raise
 
     def destination(self, name: str) -> str:
         """The destination's JSON text. Raises ConfigError where there is none of that name."""
-        text = self._read(f"destinations/{name}")
+        text = self._read("destinations", name).value
         if text is None:
             raise ConfigError(f"no destination '{name}' is configured; {self._where('destinations', name)}")
         return text
+
+    def provider(self, service: str) -> str | None:
+        """The catalogue entry that an operator stored for this service, None where there is none."""
+        return self._read("providers", service).value
+
+    def providers(self) -> dict[str, str]:
+        """Every such entry by its service. A list is believed as long as an absence."""
+        now = self._clock()
+        until, known = self._all_providers
+        if now >= until:
+            known = self._fetch_providers(now)
+            self._all_providers = (now + _MISSING_SECONDS["providers"], known)
+        return dict(known)
 
     def _where(self, kind: str, name: str) -> str:
         parameter = f"{self._settings.parameters}/{kind}/{name}"
         return f"store it as SSM parameter {parameter} (on one machine: [{kind}.{name}] in config.toml)"
 
-    def _read(self, name: str, *, fresh: bool = False) -> str | None:
+    def _read(self, kind: str, name: str, *, fresh: bool = False) -> _Stored:
+        if not _NAME.fullmatch(name):  # no parameter has it, and SSM would be angry
+            return _Stored(None)
+        path = f"{kind}/{name}"
         now = self._clock()
-        known = self._remembered.get(name)
-        if known is not None and not fresh and now < known[0]:
-            return known[1]
-        value = self._fetch(name)
-        keep = _REMEMBERED_SECONDS[name.partition("/")[0]] if value is not None else _MISSING_SECONDS
-        self._remembered[name] = (now + keep, value)
-        return value
+        known = self._remembered.get(path)
+        if known is not None and not fresh and now < known.until:
+            return known
+        stored = self._fetch(path)
+        keep = (_MISSING_SECONDS if stored.value is None else _REMEMBERED_SECONDS)[kind]
+        return self._remember(path, replace(stored, until=now + keep))
 
-    def _fetch(self, name: str) -> str | None:
-        client = self._client or aws.ssm()
+    def _remember(self, path: str, stored: _Stored) -> _Stored:
+        remember(self._remembered, path, stored)
+        return stored
+
+    def _doubt(self, path: str) -> None:
+        """What cannot work is read again soon: its operator is repairing it."""
+        stored = self._remembered[path]
+        self._remembered[path] = replace(stored, until=min(stored.until, self._clock() + _BROKEN_SECONDS))
+
+    @property
+    def _ssm(self) -> "SSMClient":
+        return self._client or aws.ssm()
+
+    def _fetch(self, path: str) -> _Stored:
         try:
-            answer = client.get_parameter(Name=f"{self._settings.parameters}/{name}", WithDecryption=True)
+            answer = self._ssm.get_parameter(Name=f"{self._settings.parameters}/{path}", WithDecryption=True)
         except ClientError as error:
             if error.response["Error"]["Code"] == "ParameterNotFound":
-                return None
+                return _Stored(None)
             raise
-        return answer["Parameter"]["Value"]
+        return _Stored(answer["Parameter"]["Value"], str(answer["Parameter"]["Version"]))
+
+    def _fetch_providers(self, now: float) -> dict[str, str]:
+        folder = f"{self._settings.parameters}/providers"
+        pages = self._ssm.get_paginator("get_parameters_by_path").paginate(Path=folder, WithDecryption=True)
+        found = {}
+        for one in (parameter for page in pages for parameter in page["Parameters"]):
+            service = one["Name"].removeprefix(f"{folder}/")
+            found[service] = one["Value"]
+            self._remember(
+                f"providers/{service}",
+                _Stored(one["Value"], str(one["Version"]), now + _REMEMBERED_SECONDS["providers"]),
+            )
+        return found
+
+
+def remember[T](memory: dict[str, T], name: str, value: T) -> None:
+    """Keeps a value as the newest, and of all no more than MOST_REMEMBERED: the oldest are forgotten."""
+    memory.pop(name, None)
+    memory[name] = value
+    while len(memory) > MOST_REMEMBERED:
+        del memory[next(iter(memory))]
 
 
 class Seal:

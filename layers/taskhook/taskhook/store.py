@@ -3,6 +3,8 @@
 The item is the truth. Executions and queue messages are made from it, and made again from it when they are lost.
 ``open`` is set while an execution should be alive for the task, and only then, so that the sparse index of that name
 lists exactly the tasks that a reconciler has to look after. It changes twice in a task's life, not at every poll.
+
+Beside the tasks there is one item for each account that its cloud refuses: ``account#<name>``, open as ``account``.
 """
 
 import contextlib
@@ -25,9 +27,14 @@ if TYPE_CHECKING:
 _AS_JSON = ("metadata", "result")
 """Kept as text: a caller's or a provider's JSON may hold numbers that DynamoDB has no room for."""
 
+_ACCOUNT = "account#"
+"""Before the name of a refused account; no task's id has such a character."""
+TOLD_AGAIN = 86400.0
+"""Seconds after which a refused account is told of again."""
+
 _LOOKED = (
     "state", "provider_state", "progress", "message", "error", "resources", "result", "request_id", "started_at",
-    "finished_at", "observed_at", "polls", "next_poll_at", "restarts", "troubles", "trouble_since",
+    "finished_at", "observed_at", "polls", "next_poll_at", "restarts", "troubles", "trouble_since", "paused",
 )  # fmt: skip
 """What a look may change. Deliveries are not among them: a caller may be adding one at the same moment."""
 
@@ -43,6 +50,15 @@ class Watch:
     @property
     def execution(self) -> str:
         return execution_name(self.id, self.number)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusedAccount:
+    """An account that its cloud refuses: which stored credential, and the tasks that told so."""
+
+    name: str
+    credential: str
+    told: tuple[str, ...]
 
 
 def execution_name(id: str, watch: int) -> str:
@@ -185,17 +201,80 @@ class Store:
 
     def open_watches(self) -> "Iterator[Watch]":
         """Every open task's watch, as far as the index holds it: the index lags behind the table by a moment."""
+        for item in self._listed("yes"):
+            data = _plain(item)
+            yield Watch(id=data["id"], number=data["watch"], since=float(data["watch_since"]))
+
+    def _listed(self, as_what: str) -> Iterator[dict[str, Any]]:
         pages = self._dynamodb.get_paginator("query").paginate(
             TableName=self._settings.table,
             IndexName=self._settings.open_index,
-            KeyConditionExpression="#open = :yes",
+            KeyConditionExpression="#open = :open",
             ExpressionAttributeNames={"#open": "open"},
-            ExpressionAttributeValues={":yes": {"S": "yes"}},
+            ExpressionAttributeValues={":open": {"S": as_what}},
         )
         for page in pages:
-            for item in page["Items"]:
-                data = {name: from_attribute(value) for name, value in item.items()}
-                yield Watch(id=data["id"], number=data["watch"], since=float(data["watch_since"]))
+            yield from page["Items"]
+
+    def refuse_account(self, name: str, credential: str, *, task: str, now: float) -> bool:
+        """Write down that an account's credential is refused; whether this task is the one that tells so.
+
+        One task tells for all, once for each stored credential, and again after a day: a credential that works again
+        without a change of ours leaves the record behind. The answer is the same when a broken look is repeated.
+        """
+        values = {
+            ":now": now,
+            ":c": credential,
+            ":task": [task],
+            ":none": [],
+            ":day": now - TOLD_AGAIN,
+            ":o": "account",
+        }
+        try:
+            self._dynamodb.update_item(
+                TableName=self._settings.table,
+                Key=_key(_account_key(name)),
+                UpdateExpression="SET since = :now, credential = :c, #open = :o, expires_at = :expires, "
+                "told = list_append(if_not_exists(told, :none), :task)",
+                ConditionExpression="attribute_not_exists(credential) OR credential <> :c OR since < :day",
+                ExpressionAttributeNames={"#open": "open"},
+                ExpressionAttributeValues=_values({**values, ":expires": int(now + self._settings.retention)}),
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except ClientError as error:
+            if not _conflict(error):
+                raise
+            item: Any = error.response.get("Item", {})
+            return task in _plain(item).get("told", [])[-1:]
+        return True
+
+    def restore_account(self, name: str) -> list[str]:
+        """Forget that an account was refused; the tasks that told so, which should be watched again."""
+        try:
+            answer = self._dynamodb.update_item(
+                TableName=self._settings.table,
+                Key=_key(_account_key(name)),
+                UpdateExpression="REMOVE told, credential, #open",
+                ConditionExpression="attribute_exists(credential)",
+                ExpressionAttributeNames={"#open": "open"},
+                ReturnValues="ALL_OLD",
+            )
+        except ClientError as error:
+            if _conflict(error):
+                return []
+            raise
+        return list(dict.fromkeys(_plain(answer["Attributes"]).get("told", [])))
+
+    def refused_accounts(self) -> "Iterator[RefusedAccount]":
+        """Every account that is refused, as far as the index holds it."""
+        for item in self._listed("account"):
+            answer = self._dynamodb.get_item(TableName=self._settings.table, Key={"id": item["id"]})
+            known = _plain(answer.get("Item", {}))
+            if "credential" in known:
+                name = str(known["id"]).removeprefix(_ACCOUNT)
+                yield RefusedAccount(
+                    name=name, credential=known["credential"], told=tuple(dict.fromkeys(known["told"]))
+                )
 
     def _close(self, task: Task) -> None:
         names = {"#watch": "watch", **{f"#d{i}": name for i, name in enumerate(task.deliveries)}, "#state": "state"}
@@ -261,7 +340,7 @@ class Store:
 
 
 def from_item(item: Mapping[str, Any]) -> Task:
-    data = {name: from_attribute(value) for name, value in item.items()}
+    data = _plain(item)
     for name in _AS_JSON:
         if name in data:
             data[name] = json.loads(data[name])
@@ -273,6 +352,14 @@ def from_item(item: Mapping[str, Any]) -> Task:
 def reopened(task: Task, **changes: Any) -> Task:
     """The task for a new watch: a higher number, so that whatever still runs for the old one ends without a word."""
     return replace(task, watch=task.watch + 1, restarts=0, **changes)
+
+
+def _plain(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: from_attribute(value) for name, value in item.items()}
+
+
+def _account_key(name: str) -> str:
+    return f"{_ACCOUNT}{name}"
 
 
 def _as_json(data: dict[str, Any]) -> dict[str, Any]:

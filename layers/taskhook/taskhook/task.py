@@ -77,6 +77,7 @@ class Task:
 
     ``watch`` numbers the watches of this task, from 1: a state machine execution that carries an older number has been
     superseded and ends without a word. ``sealed`` holds this task's own destinations, encrypted, by their label.
+    ``paused`` is set while its account is refused: it names the stored credential that was.
     """
 
     id: str
@@ -108,6 +109,7 @@ class Task:
     restarts: int = 0
     troubles: int = 0
     trouble_since: float | None = None
+    paused: str | None = None
 
     @property
     def pending(self) -> list[str]:

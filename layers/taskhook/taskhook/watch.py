@@ -8,8 +8,17 @@ from typing import Any
 
 from taskhook import backoff, http
 from taskhook.accounts import Account
-from taskhook.errors import AddressRefused, CertificateRefused, ConfigError, StoreConflict, TransportError
-from taskhook.providers import provider as find_provider
+from taskhook.credentials import unusable
+from taskhook.errors import (
+    AddressRefused,
+    CatalogueError,
+    CertificateRefused,
+    ConfigError,
+    StoreConflict,
+    TransportError,
+)
+from taskhook.pauses import Pauses
+from taskhook.providers import asking
 from taskhook.providers.model import Observation, Outcome, Provider, Question, Refusal, Trouble
 from taskhook.states import State
 from taskhook.store import Store
@@ -24,8 +33,11 @@ NOT_FOUND_GRACE = 60.0
 """Seconds after submission in which "no such task" only means "not yet"."""
 DOUBTS = 5
 """Looks in a row that may end in doubt before the task counts as lost."""
+FORGOTTEN = 3
+"""Looks in a row that may say "no such task" of one that the provider has known: an index may lag behind."""
 
-type AccountOf = Callable[..., Account]
+type AccountOf = Callable[..., Account | Refusal]
+type Find = Callable[[str], Provider | None]
 type Send = Callable[..., http.Answer]
 
 
@@ -35,6 +47,8 @@ class Watcher:
 
     store: Store
     account: AccountOf
+    find: Find
+    pauses: Pauses
     patience: float
     clock: Callable[[], float]
     rng: Random
@@ -52,12 +66,17 @@ def look(watcher: Watcher, id: str, watch: int) -> dict[str, Any]:
         return _over(id, watch)
     if task.state.terminal:
         return payload(task)
-    after = decide(task, ask(watcher, task), now=watcher.clock(), rng=watcher.rng, patience=watcher.patience)
+    outcome = ask(watcher, task)
+    refused = isinstance(outcome, Refusal) and outcome.trouble is Trouble.CREDENTIALS
+    tells = isinstance(outcome, Refusal) and refused and watcher.pauses.refused(task, outcome)
+    after = decide(task, outcome, now=watcher.clock(), rng=watcher.rng, patience=watcher.patience, tells=tells)
     try:
         saved = watcher.store.save_look(after)
     except StoreConflict:
         logger.info("look superseded", extra={"task": id, "watch": watch})
         return _over(id, watch)
+    if isinstance(outcome, Observation):
+        watcher.pauses.answered(task)
     _log(saved)
     return payload(saved)
 
@@ -80,12 +99,18 @@ def _over(id: str, watch: int) -> dict[str, Any]:
 
 
 def ask(watcher: Watcher, task: Task) -> Outcome:
-    """Ask the provider, once; refused credentials are read anew and tried once more, and signed anew of course."""
-    provider = find_provider(task.provider)
+    """Ask the provider, once; a refused account is read anew and tried once more, and signed anew of course."""
+    try:
+        provider = watcher.find(task.provider)
+    except CatalogueError as error:
+        return _unknown_provider("ProviderNotUsable", str(error))
     if provider is None:
-        return _final("UnknownProvider", f"this version of taskhook does not know {task.provider}", None)
-    outcome = _ask_once(watcher, provider, task, fresh=False)
-    if isinstance(outcome, Refusal) and outcome.trouble is Trouble.CREDENTIALS:
+        return _unknown_provider("UnknownProvider", f"this installation of taskhook does not know {task.provider}")
+    known = watcher.pauses.recent(task.account)
+    if known is not None:
+        return known
+    outcome = _ask_once(watcher, provider, task, fresh=watcher.pauses.knows(task.account))
+    if isinstance(outcome, Refusal) and outcome.trouble is Trouble.CREDENTIALS and outcome.asked:
         return _ask_once(watcher, provider, task, fresh=True)
     return outcome
 
@@ -93,11 +118,13 @@ def ask(watcher: Watcher, task: Task) -> Outcome:
 def _ask_once(watcher: Watcher, provider: Provider, task: Task, *, fresh: bool) -> Outcome:
     try:
         account = watcher.account(task.account, fresh=fresh)
-    except ConfigError as error:
-        return _unusable(error)
-    question = Question(task_id=task.task_id, region=task.region, account=account, clock=watcher.clock)
-    try:
-        answer = watcher.send(provider.ask(provider, question), seconds=LOOK_SECONDS)
+        if isinstance(account, Refusal):
+            return account
+        unchanged = watcher.pauses.unchanged(task.account, account.version)
+        if unchanged is not None:
+            return unchanged
+        question = Question(task_id=task.task_id, region=task.region, account=account, clock=watcher.clock)
+        outcome = asking.look(provider, question, lambda request: watcher.send(request, seconds=LOOK_SECONDS))
     except (AddressRefused, CertificateRefused) as error:
         hint = "Check the account's endpoint: the server there cannot prove that it is the provider."
         return Refusal(trouble=Trouble.DOUBTFUL, problem=_unreachable(error, hint))
@@ -105,29 +132,37 @@ def _ask_once(watcher: Watcher, provider: Provider, task: Task, *, fresh: bool) 
         return Refusal(trouble=Trouble.TRANSIENT, problem=_unreachable(error, None))
     except ConfigError as error:
         return _unusable(error)
-    return provider.read(provider, answer)
+    return replace(outcome, credential=account.version) if isinstance(outcome, Refusal) else outcome
 
 
 def _unusable(error: ConfigError) -> Refusal:
-    hint = "Store the account as docs/operations.md describes, then post the task again."
-    return _final("AccountNotUsable", str(error), hint)
+    """An account that is missing or broken is one that works again when somebody stores it well."""
+    hint = "Store the account as docs/accounts.md describes."
+    problem = Problem(code="AccountNotUsable", message=str(error), hint=hint)
+    return Refusal(trouble=Trouble.CREDENTIALS, problem=problem, credential=unusable(error))
+
+
+def _unknown_provider(code: str, message: str) -> Refusal:
+    """An operator's entry may come back, and a version that was rolled back too: no reason to give tasks up at once."""
+    hint = "Repair the entry of this provider; docs/add-a-provider.md describes the format."
+    return Refusal(trouble=Trouble.TRANSIENT, problem=Problem(code=code, message=message, hint=hint))
 
 
 def _unreachable(error: TransportError, hint: str | None) -> Problem:
     return Problem(code=type(error).__name__, message=str(error), hint=hint)
 
 
-def _final(code: str, message: str, hint: str | None) -> Refusal:
-    return Refusal(trouble=Trouble.FINAL, problem=Problem(code=code, message=message, hint=hint))
+def decide(task: Task, outcome: Outcome, *, now: float, rng: Random, patience: float, tells: bool = False) -> Task:
+    """The task after a look. Pure: what was seen, the time and the dice decide everything.
 
-
-def decide(task: Task, outcome: Outcome, *, now: float, rng: Random, patience: float) -> Task:
-    """The task after a look. Pure: what was seen, the time and the dice decide everything."""
-    looked = replace(task, polls=task.polls + 1, restarts=0)
+    ``tells``: the account is refused, and this is the task that tells somebody.
+    """
+    asked = isinstance(outcome, Observation) or outcome.asked
+    looked = replace(task, polls=task.polls + asked, restarts=0)
     if isinstance(outcome, Observation):
         after = _observed(looked, outcome, now)
     else:
-        after = _refused(looked, outcome, now, patience)
+        after = _refused(looked, outcome, now, patience, tells)
     if not after.state.terminal and now >= task.deadline:
         after = _ended(after, State.TIMED_OUT, _late(after, outcome), now)
     return after if after.state.terminal else _scheduled(after, outcome, now, rng)
@@ -138,6 +173,10 @@ def _observed(task: Task, seen: Observation, now: float) -> Task:
         logger.warning(
             "unknown provider state", extra={"task": task.id, "provider": task.provider, "word": seen.provider_state}
         )
+    # A word that this API passes through counts when it is still there at the next look.
+    passing = seen.passing and (task.provider_state or "").casefold() != (seen.provider_state or "").casefold()
+    if passing:
+        seen = replace(seen, state=State.RUNNING, error=None, result=None, finished_at=None)
     return replace(
         task,
         state=seen.state,
@@ -154,6 +193,7 @@ def _observed(task: Task, seen: Observation, now: float) -> Task:
         next_poll_at=None,
         troubles=0,
         trouble_since=None,
+        paused=None,
     )
 
 
@@ -163,28 +203,38 @@ def _unknown(seen: Observation) -> str:
     return f"The provider says '{seen.provider_state[:100]}', which taskhook does not know; it goes on looking."
 
 
-def _refused(task: Task, refusal: Refusal, now: float, patience: float) -> Task:
+def _refused(task: Task, refusal: Refusal, now: float, patience: float, tells: bool) -> Task:
     since = task.trouble_since if task.trouble_since is not None else now
+    credentials = refusal.trouble is Trouble.CREDENTIALS
     troubled = replace(
         task,
         state=State.RUNNING,  # somebody has looked, and nobody says that it has ended
         troubles=task.troubles + 1,
         trouble_since=since,
-        error=refusal.problem,
+        error=_waiting(refusal.problem) if credentials else refusal.problem,
         request_id=refusal.request_id or task.request_id,
+        paused=(refusal.credential or "") if credentials else task.paused,
     )
-    if not _hopeless(troubled, refusal, now, patience):
-        return troubled
-    return _ended(troubled, State.LOST, _reason(troubled, refusal), now)
+    if tells or _hopeless(troubled, refusal, now, patience):
+        return _ended(troubled, State.LOST, _reason(troubled, refusal), now)
+    return troubled
+
+
+def _waiting(problem: Problem) -> Problem:
+    goes_on = "This task and the others of the account go on by themselves when the account works again."
+    return replace(problem, hint=f"{problem.hint} {goes_on}" if problem.hint else goes_on)
 
 
 def _hopeless(task: Task, refusal: Refusal, now: float, patience: float) -> bool:
     match refusal.trouble:
-        case Trouble.FINAL | Trouble.CREDENTIALS:
+        case Trouble.FINAL:
             return True
+        case Trouble.CREDENTIALS:
+            return now >= task.deadline
         case Trouble.NOT_FOUND:
-            # Once the provider has known the task, "not found" means that it has forgotten it.
-            return task.provider_state is not None or now - task.submitted_at >= NOT_FOUND_GRACE
+            if task.provider_state is not None:
+                return task.troubles >= FORGOTTEN
+            return now - task.submitted_at >= NOT_FOUND_GRACE
         case Trouble.DOUBTFUL:
             return task.troubles >= DOUBTS
         case Trouble.TRANSIENT | Trouble.THROTTLED:
@@ -192,7 +242,7 @@ def _hopeless(task: Task, refusal: Refusal, now: float, patience: float) -> bool
 
 
 def _reason(task: Task, refusal: Refusal) -> Problem:
-    problem = refusal.problem
+    problem = task.error or refusal.problem
     if problem.hint is None:
         hint = f"The provider gave no usable answer {task.troubles} times in a row. Post the task again to go on."
         return replace(problem, hint=hint)
@@ -216,7 +266,8 @@ def _ended(task: Task, state: State, problem: Problem, now: float) -> Task:
 
 
 def _scheduled(task: Task, outcome: Outcome, now: float, rng: Random) -> Task:
-    throttled = isinstance(outcome, Refusal) and outcome.trouble is Trouble.THROTTLED
+    # Neither a throttled key nor a refused account gets better by being asked at once.
+    throttled = isinstance(outcome, Refusal) and outcome.trouble in (Trouble.THROTTLED, Trouble.CREDENTIALS)
     wait = backoff.next_wait(
         elapsed=now - task.submitted_at,
         polls=task.polls,

@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from taskhook import destinations, providers
+from taskhook import destinations
 from taskhook.accounts import Account
 from taskhook.api.document import JsonObject, join, parse_object, repeated
 from taskhook.api.problem import FieldError, invalid
-from taskhook.errors import ConfigError
+from taskhook.errors import CatalogueError, ConfigError
+from taskhook.providers import REGION, catalogue
 from taskhook.providers.model import Provider
 from taskhook.secret import LONGEST_SEALED
 
@@ -45,6 +46,7 @@ class Installation:
     """What is configured here, as far as a body can refer to it."""
 
     account: Callable[[str], Account]
+    find: Callable[[str], Provider | None]
     destination: Callable[[str], str]
     allow_private: bool
     more_regions: frozenset[str] = frozenset()
@@ -102,7 +104,11 @@ class _Reader:
         name = self._text("provider", required=True)
         if name is None:
             return None
-        found = providers.provider(name)
+        try:
+            found = self._here.find(name)
+        except CatalogueError as error:
+            self._fault("provider", f"the entry of '{name[:100]}' cannot be used: {error}")
+            return None
         if found is None:
             self._fault("provider", _no_such_provider(name))
         return found
@@ -120,7 +126,7 @@ class _Reader:
         return ""
 
     def _fitting(self, provider: Provider, value: str | int) -> str:
-        fitting = providers.canonical_task_id(provider.task_id, value)
+        fitting = provider.task_id.canonical(value)
         if fitting is None:
             rule = provider.task_id
             self._fault("task_id", f"must be {rule.shape}; it is {rule.found}")
@@ -130,9 +136,9 @@ class _Reader:
         region = self._text("region")
         if region is None:
             if provider is not None and provider.region == "required" and self._document.get("region") is None:
-                self._fault("region", f"is required by {provider.name}, as in ap-guangzhou or cn-shanghai")
+                self._fault("region", f"is required by {provider.name}, as in {_EXAMPLE_REGION[provider.cloud]}")
             return None
-        if not providers.REGION.fullmatch(region.lower()):
+        if not REGION.fullmatch(region.lower()):
             self._fault("region", "is no region: only letters, digits and inner hyphens, as in ap-guangzhou")
             return None
         if provider is not None and region.lower() not in provider.regions | self._here.more_regions:
@@ -253,11 +259,12 @@ def _no_such_region(region: str, provider: Provider) -> str:
 
 
 def _no_such_provider(name: str) -> str:
-    close = providers.nearest(name)
-    if close:
-        return f"'{name[:100]}' is not a provider; did you mean {' or '.join(close)}?"
-    return f"'{name[:100]}' is not a provider; known are {', '.join(providers.NAMES)}"
+    close = catalogue.nearest(name)
+    meant = f"; did you mean {' or '.join(close)}?" if close else ""
+    return f"'{name[:100]}' is not a provider{meant or '.'} GET /providers lists all {len(catalogue.names())}"
 
+
+_EXAMPLE_REGION = {"tencent": "ap-guangzhou", "alibaba": "cn-shanghai"}
 
 _ANY: Any = None
 """Stands where the provider is at fault; a wish with faults is never returned."""

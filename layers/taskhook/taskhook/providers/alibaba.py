@@ -76,7 +76,7 @@ def body(provider: Provider, answer: Answer) -> Body | Refusal:
     code = next((one for name in _CODE if (one := reading.word(reading.get(found, name)))), None)
     if answer.status >= 400 or _refused(provider, found, code):
         return _refusal(provider, found, code, answer)
-    if not 200 <= answer.status < 300:
+    if answer.status != 200:
         return reading.not_an_answer(answer)
     return found
 

@@ -10,7 +10,7 @@ import requests
 from taskhook.errors import ConfigError
 from taskhook.http import Answer
 from taskhook.providers import alibaba, filling, observing, tencent
-from taskhook.providers.model import Observation, Outcome, Provider, Question, Refusal
+from taskhook.providers.model import Outcome, Provider, Question, Refusal
 from taskhook.states import State
 
 type Send = Callable[[requests.Request], Answer]
@@ -27,30 +27,31 @@ def look(provider: Provider, question: Question, send: Send) -> Outcome:
     Raises what ``send`` raises, and ConfigError where the account cannot make a request.
     """
     items: list[Any] = []
+    received = 0
     begun = question.clock()
     for page in range(MOST_PAGES):
-        body = _body(provider, send(request(provider, replace(question, page=page))))
+        body = _body(provider, send(request(provider, replace(question, page=page, skip=received))))
         if isinstance(body, Refusal):
             return body
         found = observing.items(provider, body, _known(provider, question), first=page == 0)
         if isinstance(found, Refusal):
             return found
         items += found
+        came = observing.count(provider, body)
+        received += came
         outcome = observing.observe(provider, body, items)
-        if not _incomplete(provider, body, page, found, outcome):
+        if not outcome.state.terminal or not _missing(provider, body, received):
             return outcome
-        if question.clock() - begun > PAGES_SECONDS:
+        if not came or question.clock() - begun > PAGES_SECONDS:
             break
-    return replace(outcome, state=State.RUNNING)
+    # What was not seen may still run: the provider counts more items than it gave.
+    return replace(outcome, state=State.RUNNING, error=None, result=None, finished_at=None)
 
 
-def _incomplete(provider: Provider, body: Mapping[str, Any], page: int, found: list[Any], seen: Observation) -> bool:
-    """Whether what is on later pages could still change the state. What runs on this page settles it."""
-    paging = provider.paging
-    if paging is None or not found or not seen.state.terminal:
-        return False
-    total = paging.total.search(body)
-    return isinstance(total, int) and total > (page + 1) * paging.size
+def _missing(provider: Provider, body: Mapping[str, Any], received: int) -> bool:
+    """Whether there are items that no page has shown yet, whatever size of a page the provider thinks right."""
+    total = provider.paging.total.search(body) if provider.paging is not None else None
+    return isinstance(total, int) and total > received
 
 
 def request(provider: Provider, question: Question) -> requests.Request:
@@ -80,7 +81,7 @@ def _page(provider: Provider, question: Question) -> dict[str, int]:
     if paging is None:
         return {}
     if paging.offset is not None:
-        return {paging.offset: question.page * paging.size}
+        return {paging.offset: question.skip}
     return {str(paging.number): question.page + 1}
 
 
@@ -91,7 +92,9 @@ def _base(provider: Provider, question: Question, known: Mapping[str, str | int]
     if own is not None:
         if "{region}" in own and not region:
             name = question.account.name
-            raise ConfigError(f"account '{name}': the endpoint of {provider.account_service} needs a region, the task has none")
+            raise ConfigError(
+                f"account '{name}': the endpoint of {provider.account_service} needs a region, the task has none"
+            )
         return own.replace("{region}", region)
     host = provider.hosts.get(region, provider.host)
     if host is not None:

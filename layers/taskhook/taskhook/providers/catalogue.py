@@ -51,7 +51,7 @@ class File:
 
     def action(self, name: str | None) -> str | None:
         """The action as it is spelled here, whatever its case; the usual one for None."""
-        folded = (name or self.usual or "").casefold()
+        folded = (self.usual or "" if name is None else name).casefold()
         return next((one for one in self.actions if one.casefold() == folded), None)
 
     def provider(self, action: str) -> Provider:
@@ -83,13 +83,11 @@ class Catalogue:
 
     def find(self, name: str) -> Provider | None:
         """The provider of a full or short name, in any case. Raises CatalogueError where its entry is broken."""
-        cloud, _, rest = name.casefold().partition(".")
-        service, _, action = rest.partition(".")
-        key = f"{cloud}.{service}"
-        if not SERVICE.fullmatch(key):
+        service, action = _split(name.casefold())
+        if not SERVICE.fullmatch(service):
             return None
-        for file in self._files(key):
-            spelled = file.action(action or None)
+        for file in self._files(service):
+            spelled = file.action(action)
             if spelled is not None:
                 return file.provider(spelled)
         return None
@@ -103,13 +101,16 @@ class Catalogue:
             yield parsed(service, text, where=f"providers/{service}", origin="operator")
 
 
+def _split(name: str) -> tuple[str, str | None]:
+    """``tencent.clb`` and the action, None where the service stands alone."""
+    parts = name.split(".", 2)
+    return ".".join(parts[:2]), parts[2] if len(parts) > 2 else None
+
+
 def built_in_services() -> list[str]:
     """Every service of which something is built in, such as ``alibaba.ecs``."""
-    return sorted({f"{path.parent.name}.{path.stem}" for path in BUILT_IN.glob("*/*.*ml")} | _compiled_services())
-
-
-def _compiled_services() -> set[str]:
-    return {f"{path.parent.name}.{path.stem}" for path in BUILT_IN.glob("*/*.json")}
+    files = (path for path in BUILT_IN.glob("*/*") if path.suffix in (".toml", ".json"))
+    return sorted(f"{path.parent.name}.{path.stem}" for path in files)
 
 
 @cache
@@ -173,7 +174,9 @@ def faults(file: File) -> list[CatalogueError]:
             continue
         if known is not None and known.action(action) is not None:
             line = _line(file.text, action, None)
-            found.append(CatalogueError(file.where, line, f"{file.service}.{action} is built in; give yours another name"))
+            found.append(
+                CatalogueError(file.where, line, f"{file.service}.{action} is built in; give yours another name")
+            )
     if not file.actions:
         found.append(CatalogueError(file.where, 1, "holds no entry: a table such as [DescribeTask]"))
     if "usual" in file.tables and file.tables["usual"] not in file.actions:
@@ -185,15 +188,15 @@ def _line(text: str, action: str | None, key: str | None) -> int:
     """Where a key of an entry stands, else the entry; a key of the head may stand for all of them."""
     lines = text.splitlines()
     table = re.compile(r"\s*\[\s*(?:\"|')?" + re.escape(action or "") + r"(?:\"|')?\s*[\].]")
-    start = next((number for number, line in enumerate(lines) if action and table.match(line)), None)
+    start: int | None = next((number for number, line in enumerate(lines) if action and table.match(line)), None)
     if key is None:
         return 1 if start is None else start + 1
-    wanted = re.compile(r"\s*(?:\"|')?" + re.escape(key) + r"(?:\"|')?\s*[=.]|\s*\[(?:[^\]]*\.)?" + re.escape(key) + r"\]")
+    wanted = re.compile(
+        r"\s*(?:\"|')?" + re.escape(key) + r"(?:\"|')?\s*[=.]|\s*\[(?:[^\]]*\.)?" + re.escape(key) + r"\]"
+    )
     within = _until_next_table(lines, start) if start is not None else range(len(lines))
-    for number in [*within, *range(len(lines))]:
-        if wanted.match(lines[number]):
-            return number + 1
-    return 1 if start is None else start + 1
+    found = (number + 1 for number in [*within, *range(len(lines))] if wanted.match(lines[number]))
+    return next(found, 1 if start is None else start + 1)
 
 
 def _until_next_table(lines: list[str], start: int) -> range:

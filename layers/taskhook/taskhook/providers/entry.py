@@ -22,14 +22,13 @@ CODE = ("bm", "media")
 
 ENDINGS = (State.RUNNING, State.SUCCEEDED, State.FAILED, State.PARTIAL, State.CANCELED)
 
-FILE_KEYS = frozenset({"title", "usual", "sdk", "hosts"})
+FILE_KEYS = frozenset({"usual", "hosts"})
 """What stands at the head of a file only; everything else there holds for each of its entries."""
-ENTRY_KEYS = frozenset({
-    "action", "at", "batch", "code", "docs", "error_code", "errors", "example", "failed_if", "finished_at", "found", "hint",
-    "host", "message", "note", "pages", "partial_if", "patterns", "progress", "rate", "reason", "region", "request",
-    "resource", "resources", "result", "send", "service", "started_at", "states", "status", "style", "task_id", "title", "twice",
-    "version", "where",
-})  # fmt: skip
+ENTRY_KEYS = frozenset(
+    "action at batch code docs error_code errors example failed_if finished_at found hint host message note pages "
+    "partial_if patterns progress rate reason region request resource resources result sdk send service started_at "
+    "states status style task_id title twice version where".split()
+)
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _PART = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)(:int)?(\?)?\}")
@@ -331,7 +330,7 @@ class _Reader:
             return None
         done, slash, whole = text.rpartition(" / ")
         if not slash:
-            raise Fault("progress", "must say of how much, as in \"Progress / 100\" or \"Done / Total\"")
+            raise Fault("progress", 'must say of how much, as in "Progress / 100" or "Done / Total"')
         number = re.fullmatch(r"[1-9][0-9]*", whole)
         return _compiled("progress", done), _compiled("progress", f"`{whole}`" if number else whole)
 

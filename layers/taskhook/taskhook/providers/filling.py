@@ -64,7 +64,11 @@ def _filled(template: Any, known: Values, now: float) -> Any:
         whole = _PLACEHOLDER.fullmatch(template)
         if whole is not None:
             return _value(whole[1], known, now)
-        return _ABSENT if any(_value(one, known, now) is _ABSENT for one in names(template)) else text(template, known, now)
+        return (
+            _ABSENT
+            if any(_value(one, known, now) is _ABSENT for one in names(template))
+            else text(template, known, now)
+        )
     if isinstance(template, dict):
         members = {name: _filled(value, known, now) for name, value in template.items()}
         kept = {name: value for name, value in members.items() if value is not _ABSENT}

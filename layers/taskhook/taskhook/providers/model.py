@@ -45,12 +45,18 @@ type Table = Mapping[str, Row]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """A look that brought no status. ``retry_after`` is what the provider asked for, in seconds."""
+    """A look that brought no status. ``retry_after`` is what the provider asked for, in seconds.
+
+    ``credential`` names the stored credential that was refused, without telling anything of it. ``asked`` is false
+    where that credential is known to be refused and nobody was asked again.
+    """
 
     trouble: Trouble
     problem: Problem
     retry_after: float | None = None
     request_id: str | None = None
+    credential: str | None = None
+    asked: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,15 +85,16 @@ type Outcome = Observation | Refusal
 
 
 class Path(Protocol):
-    """A compiled JMESPath expression."""
+    """A compiled JMESPath expression, which finds None where there is nothing."""
 
-    expression: str
+    @property
+    def expression(self) -> str: ...
 
     def search(self, value: Any) -> Any: ...
 
 
 ANY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:=@-]{0,127}")
-WHOLE_NUMBER = re.compile(r"[0-9]{1,19}")
+WHOLE_NUMBER = re.compile(r"[0-9]{1,20}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +112,7 @@ class Part:
             return None
         if not self.integer:
             return text
-        return str(int(text)) if int(text) < 2**63 else None
+        return str(int(text)) if int(text) < 2**64 else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,13 +195,17 @@ class Batch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """One look: everything that a request depends on, and nothing else. ``page`` counts from 0."""
+    """One look: everything that a request depends on, and nothing else.
+
+    ``page`` counts the pages that came before this one, ``skip`` their items.
+    """
 
     task_id: str
     region: str | None
     account: Account
     clock: Clock
     page: int = 0
+    skip: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

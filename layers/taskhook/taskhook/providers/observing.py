@@ -22,10 +22,16 @@ def items(provider: Provider, body: Body, known: Values, *, first: bool = True) 
     if provider.at is None:
         return [body]
     place = provider.at.search(body)
-    if isinstance(place, dict):
+    if isinstance(place, dict) and place:
         return [place]
     found = [one for one in place if _matches(provider, one, known)] if isinstance(place, list) else []
     return found if found or not first else _not_found(provider, place)
+
+
+def count(provider: Provider, body: Body) -> int:
+    """How many items an answer holds, of this task or of others."""
+    place = provider.at.search(body) if provider.at is not None else None
+    return len(place) if isinstance(place, list) else 0
 
 
 def _matches(provider: Provider, item: Any, known: Values) -> bool:
@@ -112,7 +118,9 @@ def _resources(
     provider: Provider, found: Sequence[Any], parts: Sequence[tuple[State | None, str | None]]
 ) -> tuple[Resource, ...]:
     if provider.resource is not None:
-        named = ((reading.word(provider.resource.search(item)), state) for item, (state, _) in zip(found, parts, strict=True))
+        named = (
+            (reading.word(provider.resource.search(item)), state) for item, (state, _) in zip(found, parts, strict=True)
+        )
         return tuple(Resource(id=name, state=state or State.RUNNING) for name, state in named if name)
     if provider.resources is None:
         return ()
