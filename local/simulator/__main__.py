@@ -6,6 +6,7 @@ import threading
 from collections.abc import Sequence
 
 from local.simulator import KNOWN, Simulator
+from local.simulator.credentials import PREFIX
 from local.simulator.lives import table
 
 
@@ -30,7 +31,8 @@ def _greeting(url: str) -> str:
     keys = "".join(
         f"  {known.cloud:<9}{known.key_id:<38}{known.secret:<36}{known.token or ''}".rstrip() + "\n" for known in KNOWN
     )
-    return f"Simulated clouds on {url}  (/_lives, /_log)\n\nCredentials:\n{keys}\n{table()}"
+    places = f"Simulated clouds on {url}  (/_lives, /_log; for Alibaba {url}{PREFIX}<service>)"
+    return f"{places}\n\nCredentials:\n{keys}\n{table()}"
 
 
 if __name__ == "__main__":

@@ -23,14 +23,14 @@ _GOING = (Outcome.CREATED, Outcome.RUNNING, Outcome.UNKNOWN)
 _BAD = (Outcome.FAILED, Outcome.PARTIAL, Outcome.EXPIRED)
 
 
-def body(row: Row, values: Values, answer: Answer, moment: Moment, page: int = 0) -> dict[str, Any]:
+def body(row: Row, values: Values, answer: Answer, moment: Moment, skip: int = 0) -> dict[str, Any]:
     """What stands inside the style's envelope."""
     items = _items(row, values, answer, moment)
     place = row.provider.at
     if place is None:
         whole = items[0]
     elif row.lists:
-        whole = _listed(row, [*_decoys(row, values, answer), *items], page)
+        whole = _listed(row, [*_decoys(row, values, answer), *items], skip)
     else:
         whole = placing.put({}, place.expression, items[0])
     said: dict[str, Any] = spelled(whole, answer.dialect)
@@ -63,10 +63,10 @@ def _name(name: str, dialect: Dialect) -> str:
     return f"{name} " if dialect is Dialect.BLANKS else name
 
 
-def _listed(row: Row, items: list[Any], page: int) -> dict[str, Any]:
+def _listed(row: Row, items: list[Any], skip: int) -> dict[str, Any]:
     provider = row.provider
     paging = provider.paging
-    shown = items if paging is None else items[page * paging.size : (page + 1) * paging.size]
+    shown = items if paging is None else items[skip : skip + paging.size]
     whole = placing.put({}, provider.at.expression if provider.at else "@", shown)
     listed: dict[str, Any] = whole if paging is None else placing.put(whole, paging.total.expression, len(items))
     return listed
@@ -154,7 +154,7 @@ def _told(row: Row, answer: Answer, outcome: Outcome, moment: Moment) -> Any:
     item: Any = {}
     if provider.message is not None:
         item = placing.put(item, provider.message.expression, said)
-    if provider.reason is not None and provider.reason != provider.message:
+    if provider.reason is not None and provider.reason.expression != getattr(provider.message, "expression", None):
         item = placing.put(item, provider.reason.expression, (said or EMPTY) if over else EARLY_REASON)
     if provider.error_code is not None and outcome in _BAD:
         item = placing.put(item, provider.error_code.expression, "SimulatedFailure")

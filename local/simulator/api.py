@@ -28,13 +28,16 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admitted:
-    """A request whose signature and parameters are in order. ``values`` are the parts of its task id by name."""
+    """A request whose signature and parameters are in order.
+
+    ``values`` are the parts of its task id by name; ``skip`` counts the items on the pages before the one it asks for.
+    """
 
     task_id: str
     values: Mapping[str, str]
     credential: Credential
     region: str | None
-    page: int
+    skip: int
 
 
 class Style(Protocol):

@@ -17,6 +17,7 @@ from local.simulator.matching import Mismatch
 from local.simulator.rows import Row, every
 from local.simulator.sts import AssumeRole
 
+FOR_PEOPLE = "/_"
 TRAP = "/_trap"
 _IN_OWN_WORDS = frozenset({Fault.THROTTLED, Fault.THROTTLED_CHARSET, Fault.INTERNAL, Fault.REFUSED, Fault.NOT_FOUND})
 
@@ -83,6 +84,8 @@ class Clouds:
         return reply
 
     def _style_of(self, request: Request) -> Style | None:
+        if request.path.startswith(FOR_PEOPLE):
+            return None
         if request.path == v2.PATH:
             return self._v2
         if self._acs3.is_for(request):
@@ -113,7 +116,7 @@ class Clouds:
 
     def _admitted(self, style: Style, row: Row, request: Request, credential: Credential, now: float) -> Admitted:
         given = style.given(request, row)
-        values, page = identified(row.provider, given, now)
+        values, skip = identified(row.provider, given, now)
         with self._lock:
             values = completed(row.provider.task_id, values, self._scripts)
         return Admitted(
@@ -121,7 +124,7 @@ class Clouds:
             values=values,
             credential=credential,
             region=given.region,
-            page=page,
+            skip=skip,
         )
 
     def _check_rate(self, style: Style, row: Row, credential: Credential, now: float) -> None:
@@ -134,7 +137,7 @@ class Clouds:
         with self._lock:
             course = self._course(row, admitted.task_id, now)
             # The later pages of an answer belong to the poll that asked for the first.
-            says, moment = course.advance(now) if admitted.page == 0 else course.again(now)
+            says, moment = course.advance(now) if admitted.skip == 0 else course.again(now)
             poll = course.polls
         if isinstance(says, Answer):
             inner = _body(row, admitted, says, moment)
@@ -216,7 +219,7 @@ def _found(style: Style, request: Request) -> Row | AssumeRole | Refused:
 def _body(row: Row, admitted: Admitted, says: Answer, moment: Moment) -> dict[str, Any]:
     if row.provider.code == "bm":
         return bm.data(says)
-    return answering.body(row, admitted.values, says, moment, admitted.page)
+    return answering.body(row, admitted.values, says, moment, admitted.skip)
 
 
 _JSON = {"Content-Type": "application/json"}

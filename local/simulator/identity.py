@@ -8,7 +8,7 @@ from taskhook.providers.model import Provider, TaskId
 
 
 def identified(provider: Provider, given: Given, now: float) -> tuple[dict[str, str], int]:
-    """The values that the request brought, and the page that it asks for. Raises Mismatch."""
+    """The values that the request brought, and how many items it skips. Raises Mismatch."""
     paging = provider.paging
     name = (paging.offset or paging.number) if paging is not None else None
     if paging is None or name is None:
@@ -17,10 +17,10 @@ def identified(provider: Provider, given: Given, now: float) -> tuple[dict[str, 
     if asked is None:
         raise Mismatch("missing", name)
     number = _whole(asked, typed=given.first is None)
-    if number is None or number < (1 if paging.number else 0) or (paging.offset and number % paging.size):
+    if number is None or number < (1 if paging.number else 0):
         raise Mismatch("invalid", name)
     values = matched(provider, {**provider.send, name: number}, given, now)
-    return values, number // paging.size if paging.offset else number - 1
+    return values, number if paging.offset else (number - 1) * paging.size
 
 
 def _whole(value: object, *, typed: bool) -> int | None:

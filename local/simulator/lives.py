@@ -207,16 +207,16 @@ _LIVES = (
     _life(12, "slow", "running for 20 s, machine after machine, then success",
           running(8), running(6, done=1), running(6, done=2), succeeded()),
     _life(13, "failing", "running for 2 s, then failure with a reason", running(2), failed()),
-    _life(14, "partial", "BM: some machines succeed, one fails; elsewhere a failure",
+    _life(14, "partial", "some machines succeed, one fails (a failure where the API has no parts and no such word)",
           running(1), Step(says=_PARTLY_GOING, seconds=2), Step(says=_PARTLY_DONE)),
     _life(15, "flaky", "every other poll goes wrong in another way, then success",
           fault(Fault.INTERNAL, 1), running(polls=1), fault(Fault.UNAVAILABLE, 1), running(polls=1),
           fault(Fault.RESET, 1), fault(Fault.MALFORMED, 1), running(polls=1), succeeded()),
     _life(16, "throttled", "throttled twice, then running once, then success",
           fault(Fault.THROTTLED, 2), running(polls=1), succeeded()),
-    _life(17, "canceled", "running for 2 s, then canceled (BDRC; elsewhere a failure)",
+    _life(17, "canceled", "running for 2 s, then canceled (a failure where the API has no such word)",
           running(2), ended(Outcome.CANCELED, "canceled by the operator")),
-    _life(18, "expired", "created for 2 s, then expired (BDRC; elsewhere a failure)",
+    _life(18, "expired", "created for 2 s, then expired, in most APIs a failure like others",
           Step(says=Answer(outcome=Outcome.CREATED), seconds=2), ended(Outcome.EXPIRED, "not started in time")),
     _life(19, "lost", "running for 2 s, then unknown to the provider for ever", running(2), fault(Fault.NOT_FOUND)),
     _life(20, "missing", "never known to the provider", fault(Fault.NOT_FOUND)),
@@ -263,7 +263,7 @@ def life_of(task_id: str) -> Life:
 
 def table() -> str:
     """The lives for people, as plain text."""
-    rows = [("TASK ID", "BM TASK ID", "LIFE")]
+    rows = [("TASK ID", "WHOLE NUMBER", "LIFE")]
     rows += [(f"{life.name}-...", f"{life.digits}...", life.about) for life in _LIVES]
     rows += [("anything else", "anything else", DEFAULT.about)]
     return "".join(f"{text:<18}{number:<16}{about}\n" for text, number, about in rows)

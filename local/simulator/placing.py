@@ -1,8 +1,8 @@
 """JMESPath backwards: a value is put where an expression would find it.
 
-Only paths can be turned around: names, ``[0]``, ``[]`` and ``[*]`` (a list of one), ``values()`` (an object of one
-member), and conditions on these. Of anything richer (other functions, ``||``, selections) the first path in it is taken;
-where there is none, nothing is put.
+Only paths can be turned around: names, ``[0]``, ``[]`` and ``[*]`` (a list of one), ``*`` (an object of one member),
+and conditions on these. Of anything richer (functions, ``||``, selections) the first path in it is taken; where there
+is none, nothing is put.
 """
 
 from collections.abc import Mapping
@@ -70,13 +70,10 @@ def path(node: Node) -> Steps | None:
             return path(children[0])
         case _ if kind in _LISTS:
             left, right = path(children[0]), path(children[1])
-            item = () if _ends_in_member(children[0]) else (0,)
-            return (*left, *item, *right) if left is not None and right is not None else None
+            item = ANY_MEMBER if kind == "value_projection" else 0
+            return (*left, item, *right) if left is not None and right is not None else None
         case "literal":
             return None
-        case "function_expression" if node["value"] == "values":
-            inner = path(children[0])
-            return (*inner, ANY_MEMBER) if inner is not None else None
         case _:
             return next((found for child in children if (found := path(child))), None)
 
@@ -92,12 +89,6 @@ def _joined(children: list[Node]) -> Steps | None:
             more = more[1:]
         steps += more
     return steps
-
-
-def _ends_in_member(node: Node) -> bool:
-    """Whether the list is made of an object's members: each of them is an item."""
-    inner = node["children"][0] if node["type"] == "flatten" else node
-    return inner["type"] == "function_expression" and inner["value"] == "values"
 
 
 def listing(expression: str) -> tuple[Steps, dict[str, Steps]] | None:

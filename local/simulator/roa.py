@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import cache
 from urllib.parse import unquote
 
 from local.simulator.loopback import Request
@@ -11,8 +12,13 @@ from taskhook.providers.model import Provider
 
 def matched(template: str, path: str) -> dict[str, str] | None:
     """The values in a path, None where it is another one."""
-    found = re.fullmatch(pattern(template, "[^/]*"), path)
+    found = _compiled(template).fullmatch(path)
     return {name: unquote(value) for name, value in found.groupdict().items()} if found else None
+
+
+@cache
+def _compiled(template: str) -> re.Pattern[str]:
+    return re.compile(pattern(template, "[^/]*"))
 
 
 def given(request: Request, provider: Provider, path: str) -> Given:

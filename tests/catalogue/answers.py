@@ -60,7 +60,7 @@ def is_list(provider: Provider) -> bool:
 def item(provider: Provider, word: Any, *, of: str | None = None) -> dict[str, Any]:
     """One part of an answer, with a status in it; ``of`` is the task id that it is about."""
     asked = question(provider, **({"task_id": of} if of is not None else {}))
-    found: dict[str, Any] = {} if word is NOTHING else placed(compiled(provider.status.expression), word)
+    found: dict[str, Any] = {"Else": 1} if word is NOTHING else placed(compiled(provider.status.expression), word)
     for path, text in provider.where.values():
         found = merged(found, placed(compiled(path.expression), filling.text(text, known(provider, asked), 0.0)))
     if provider.code == "media":

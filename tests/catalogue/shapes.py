@@ -53,6 +53,8 @@ def walk(node: Any, shape: Shape) -> Shape:
             return inner if inner.item is None or inner.item.item is None else inner.item
         case "projection":
             return Shape(item=walk(children[1], _item(walk(children[0], shape))))
+        case "value_projection":
+            return Shape(item=walk(children[1], _value(walk(children[0], shape))))
         case "filter_projection":
             item = _item(walk(children[0], shape))
             walk(children[2], item)
@@ -98,6 +100,12 @@ def _item(shape: Shape) -> Shape:
     if shape.item is None:
         raise Missing(f"items of a {_kind(shape)}")
     return shape.item
+
+
+def _value(shape: Shape) -> Shape:
+    if shape.value is None:
+        raise Missing(f"values of a {_kind(shape)}")
+    return shape.value
 
 
 def _kind(shape: Shape) -> str:

@@ -5,9 +5,11 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 from urllib.parse import urlencode
 
+import jmespath
 import pytest
 import requests
 from alibabacloud_bdrc20230808.client import Client as BdrcClient
@@ -43,11 +45,20 @@ from local.simulator import (
     Life,
     Simulator,
     life_of,
+    placing,
+    rows,
 )
-from local.simulator import rows
 from local.simulator.clouds import Clouds
-from local.simulator.lives import Course
+from local.simulator.lives import MACHINES, REASON, Course, Dialect
 from local.simulator.loopback import Reply, Request
+from local.simulator.rows import UNHEARD_OF
+from taskhook import http as http_door
+from taskhook import roles
+from taskhook.accounts import Account, Role, parse_account
+from taskhook.providers import asking, catalogue, filling, reading
+from taskhook.providers.model import Observation, Outcome, Provider, Question, Refusal, Trouble
+from taskhook.states import State
+from tests.conftest import Clock
 
 # The oracles' own code warns: both SDKs make naive UTC dates.
 pytestmark = [
@@ -518,7 +529,7 @@ def test_bm_keeps_integers_above_2_to_the_53(clouds: Clouds) -> None:
 @pytest.mark.parametrize(
     ("task_id", "clb", "dts", "bdrc"),
     [("instant-w", 0, "success", "COMPLETE"), ("forever-w", 2, "running", "RUNNING"),
-     ("unknown-word-w", 987, "taskhook-never-heard-of", "taskhook-never-heard-of"), ("expired-w", 2, "running", "CREATED")],
+     ("unknown-word-w", 987, UNHEARD_OF, UNHEARD_OF), ("expired-w", 2, "running", "CREATED")],
 )  # fmt: skip
 def test_words_are_those_of_the_api(sim: Simulator, task_id: str, clb: int, dts: str, bdrc: str) -> None:
     assert ask_clb(sim, task_id).Status == clb
@@ -557,6 +568,466 @@ def test_bdrc_progress_moves() -> None:
     assert seen == sorted(seen)
     assert (seen[0], seen[-1]) == (0, 10_000)
     assert len(set(seen)) > 6
+
+
+# --- every entry of the catalogue, through taskhook's own eyes -------------------------------------------------------
+
+NAMES = catalogue.names()
+MACHINE_COUNT = len(MACHINES)
+OWN = {
+    "tencent.twin": """
+        title = "By offset"
+        version = "2020-01-01"
+        sdk = "none"
+        [DescribeTargets]
+        task_id = "{Zone?}/{JobId:int}"
+        found = "nowhere"
+        send = { Zone = "{Zone}", JobId = "{JobId}", Limit = 2 }
+        pages = { size = 2, offset = "Offset", total = "Total" }
+        at = "Targets"
+        resource = "Name"
+        status = "Status"
+        states = { running = [0], succeeded = [1], failed = [2] }
+    """,
+    "alibaba.twin-a": """
+        title = "By number"
+        version = "2020-01-01"
+        sdk = "none"
+        rate = "2/min"
+        [ListTargets]
+        task_id = "{JobId}"
+        found = "nowhere"
+        send = { JobId = "{JobId}", PageSize = 2, Deep = { Since = "{days_ago_7}" } }
+        pages = { size = 2, number = "Page", total = "Total" }
+        at = "Data.Targets"
+        where = { Job = "{JobId}" }
+        resource = "Name"
+        status = "Status"
+        states = { running = ["on"], succeeded = ["done"], failed = ["bad"] }
+    """,
+    "alibaba.twin-b": """
+        title = "The same action elsewhere"
+        version = "2020-01-01"
+        sdk = "none"
+        [ListTargets]
+        task_id = "{JobId}"
+        found = "nowhere"
+        status = "State"
+        states = { running = ["on"], succeeded = ["done"], failed = ["bad"] }
+    """,
+}
+
+
+class World:
+    """A simulator, its clock, and taskhook's accounts at it."""
+
+    def __init__(self, sim: Simulator, clock: Clock) -> None:
+        self.sim = sim
+        self.clock = clock
+        self.accounts: dict[str, Account] = {one.cloud: self.account(one) for one in (TENCENT, ALIBABA)}
+        self.bodies: list[Any] = []
+
+    def account(self, credential: Credential, **changes: Any) -> Account:
+        configured = credential.account(self.sim.url, OWN) | changes
+        return parse_account(credential.cloud, json.dumps(configured), allow_insecure=True)
+
+    def find(self, name: str) -> Provider:
+        found = catalogue.Catalogue(OWN.get).find(name)
+        assert found is not None
+        return found
+
+    def look(self, provider: Provider, task_id: str, account: Account | None = None) -> Outcome:
+        question = Question(
+            task_id=task_id,
+            region={"tc3": "ap-guangzhou", "v2": None}.get(provider.style, "cn-hangzhou"),
+            account=account or self.accounts[provider.cloud],
+            clock=self.clock,
+        )
+        return asking.look(provider, question, self.send)
+
+    def send(self, request: requests.Request, *, seconds: float = 5) -> http_door.Answer:
+        answer = http_door.send(request, seconds=seconds, allow=is_loopback)
+        self.bodies.append(reading.json_object(answer))
+        return answer
+
+    def refused(self, provider: Provider, task_id: str) -> str:
+        seen = self.look(provider, task_id)
+        assert isinstance(seen, Refusal), seen
+        return seen.problem.code
+
+
+def is_loopback(address: IPv4Address | IPv6Address) -> bool:
+    return address.is_loopback
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[World]:
+    clock = Clock()
+    with Simulator(own=OWN, clock=clock) as simulator:
+        yield World(simulator, clock)
+
+
+def id_of(provider: Provider, life: str) -> str:
+    """A task id that asks for a life. A part that is not sent must be the same as the first one that is."""
+    sent = {*filling.names(dict(provider.send)), *filling.names(provider.path)}
+    parts = [part for part in provider.task_id.parts if not part.optional]
+    unsent = [part for part in parts if part.name not in sent]
+    named = [parts[-1], *unsent, *[part for part in parts if part.name in sent][: 1 if unsent else 0]]
+    written = []
+    for part in parts:
+        texts = (f"{life}-1", f"{LIVES[life].digits}0001") if part in named else ("part-1", "part1", "4711")
+        written.append(next(text for text in texts if part.canonical(text) == text))
+    return "/".join(written)
+
+
+def can_fail(provider: Provider) -> bool:
+    return State.FAILED in provider.words.values() or bool(provider.failed_if or provider.code)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_taskhook_reads_every_entry_as_it_is_played(world: World, name: str) -> None:
+    provider = world.find(name)
+    running, succeeded = (world.look(provider, id_of(provider, life)) for life in ("forever", "instant"))
+    assert isinstance(running, Observation)
+    assert isinstance(succeeded, Observation)
+    assert (running.state, running.known, running.error) == (State.RUNNING, True, None)
+    assert (succeeded.state, succeeded.known, succeeded.error) == (State.SUCCEEDED, True, None)
+    if provider.progress is not None:
+        assert (running.progress, succeeded.progress) == (0.0, 1.0)
+    if provider.resource is not None or provider.resources is not None:
+        assert [one.state for one in running.resources] == [State.RUNNING] * MACHINE_COUNT
+        assert [one.state for one in succeeded.resources] == [State.SUCCEEDED] * MACHINE_COUNT
+    if provider.result is not None:
+        assert succeeded.result
+    [entry] = world.sim.log.of(id_of(provider, "instant"), log_name(provider))
+    assert entry.verdict == "answered succeeded"
+
+
+def log_name(provider: Provider) -> str:
+    file = catalogue.built_in(provider.name.rpartition(".")[0])
+    assert file is not None
+    return file.service if provider.name.endswith(f".{file.usual}") else provider.name
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_taskhook_reads_every_failure_as_it_is_played(world: World, name: str) -> None:
+    provider = world.find(name)
+    assert isinstance(first := world.look(provider, id_of(provider, "failing")), Observation)
+    assert first.state is State.RUNNING
+    world.clock.now += 3
+    assert isinstance(failed := world.look(provider, id_of(provider, "failing")), Observation)
+    assert failed.state is (State.FAILED if can_fail(provider) else State.RUNNING)
+    if can_fail(provider) and (provider.message or provider.reason):
+        assert failed.error is not None
+        assert REASON in failed.error.message
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_taskhook_reads_every_other_ending_as_it_is_played(world: World, name: str) -> None:
+    provider = world.find(name)
+    failed = State.FAILED if can_fail(provider) else State.RUNNING
+    parted = State.PARTIAL in provider.words.values() or provider.partial_if or provider.resource or provider.code
+    canceled = State.CANCELED if State.CANCELED in provider.words.values() else failed
+    expected = {"partial": State.PARTIAL if parted else failed, "canceled": canceled, "expired": failed}
+    for life in expected:
+        world.look(provider, id_of(provider, life))
+    world.clock.now += 4
+    seen = {life: world.look(provider, id_of(provider, life)) for life in expected}
+    assert {life: getattr(one, "state", one) for life, one in seen.items()} == expected
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_taskhook_reads_every_refusal_as_it_is_played(world: World, name: str) -> None:
+    provider = world.find(name)
+    for life, trouble in (("missing", Trouble.NOT_FOUND), ("throttled", Trouble.THROTTLED)):
+        seen = world.look(provider, id_of(provider, life))
+        assert isinstance(seen, Refusal)
+        assert seen.trouble is trouble, seen
+    strange = world.look(provider, id_of(provider, "unknown-word"))
+    assert isinstance(strange, Observation)
+    assert (strange.state, strange.known) == (State.RUNNING, False)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_taskhook_reads_every_entry_in_every_dialect(world: World, name: str) -> None:
+    provider = world.find(name)
+    states = []
+    for _ in range(len(Dialect) + 1):
+        seen = world.look(provider, id_of(provider, "odd"))
+        assert isinstance(seen, Observation), seen
+        assert seen.known
+        states.append(seen.state)
+    assert states == [State.RUNNING] * len(Dialect) + [State.SUCCEEDED]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_parameter_is_held_to_its_entry(world: World, name: str) -> None:
+    provider = world.find(name)
+    task_id = id_of(provider, "instant")
+    unknown, missing, invalid = {
+        "tc3": ("UnknownParameter", "MissingParameter", "InvalidParameter"),
+        "v2": ("4000", "4000", "10001"),
+    }.get(provider.style, ("InvalidParameter", "MissingParameter", "InvalidParameter"))
+    assert world.refused(replace(provider, send={**provider.send, "Surplus": "x"}), task_id) == unknown
+    optional = {part.name for part in provider.task_id.parts if part.optional}
+    for parameter in provider.send:
+        if optional & set(filling.names(provider.send[parameter])):
+            continue
+        others = {one: value for one, value in provider.send.items() if one != parameter}
+        assert world.refused(replace(provider, send=others), task_id) == missing
+        wrong = {**provider.send, parameter: " "}
+        assert world.refused(replace(provider, send=wrong), task_id) == invalid
+    for part in provider.task_id.parts:
+        if part.integer and not part.optional and provider.style == "tc3":
+            texts = tuple(replace(one, integer=False) for one in provider.task_id.parts)
+            as_text = replace(provider, task_id=replace(provider.task_id, parts=texts))
+            assert world.refused(as_text, task_id) == invalid
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_first_item_is_of_another_task(world: World, name: str) -> None:
+    provider = world.find(name)
+    if not provider.where:
+        return
+    task_id = id_of(provider, "instant")
+    world.look(provider, task_id)
+    body = world.bodies[-1]
+    listed = provider.at.search(body["Response"] if provider.style == "tc3" else body) if provider.at else None
+    assert isinstance(listed, list)
+    known = provider.task_id.values(task_id)
+    matches = [
+        all(reading.word(path.search(item)) == filling.text(text, known, 0.0) for path, text in provider.where.values())
+        for item in listed
+    ]
+    assert matches[0] is False
+    assert any(matches)
+    assert provider.state(reading.word(provider.status.search(listed[0]))) is State.RUNNING
+
+
+PATHS = (
+    "Status",
+    "Data.TaskStatus",
+    "Set[0].Status",
+    "Set[-1]",
+    "Steps[].Reason | [0]",
+    "Steps[*].Errors[].Reason | [0]",
+    "Steps[?Code].Code | [0]",
+    "detail.*.message | [0]",
+    '"odd name".value',
+    "Message || Messages[0].Text",
+    "to_number(Percent)",
+    "avg(Jobs[].Percent)",
+)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_what_is_put_by_a_path_is_found_by_it(path: str) -> None:
+    assert jmespath.search(path, placing.put({"kept": 1}, path, 42)) == 42
+    assert placing.put({"kept": 1}, path, 42)["kept"] == 1
+
+
+CONDITIONS = (
+    "Progress == `-1`",
+    "Code != '0'",
+    "`0` < Failed",
+    "State == 'Finished' && to_number(Failed) > `0` && Succeeded == `0`",
+    "contains(Message, 'failed') || Failed >= `1`",
+    "!Fine",
+)
+
+
+@pytest.mark.parametrize("condition", CONDITIONS)
+def test_conditions_hold_or_do_not_as_they_are_told(condition: str) -> None:
+    holding = placing.holding({"Fine": True, "Message": ""}, condition)
+    assert jmespath.search(condition, holding) is True
+    assert jmespath.search(condition, placing.holding(holding, condition, truth=False)) is False
+
+
+def test_nothing_is_put_where_there_is_no_path() -> None:
+    assert placing.put({}, "`1`", 42) == {}
+
+
+# --- what the catalogue does not hold, and what one entry alone cannot show ------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "task_id", "sizes"), [("tencent.twin", "1700001", [2, 1]), ("alibaba.twin-a", "canceled-1", [2, 2])]
+)
+def test_pages_are_answered_one_by_one(world: World, name: str, task_id: str, sizes: list[int]) -> None:
+    assert isinstance(world.look(world.find(name), task_id), Observation)
+    world.clock.now += 3
+    del world.bodies[:]
+    seen = world.look(world.find(name), task_id)
+    assert isinstance(seen, Observation)
+    assert (seen.state, len(seen.resources)) == (State.FAILED, MACHINE_COUNT)
+    places = (body.get("Response") or body["Data"] for body in world.bodies)
+    assert [len(place["Targets"]) for place in places] == sizes
+    assert [entry.poll for entry in world.sim.log.of(task_id, name)] == [1, 2, 2]
+
+
+@pytest.mark.parametrize("changes", [{"Offset": -2}, {"Offset": "0"}, {"Offset": 0.5}, {"Limit": 3}])
+def test_pages_are_of_the_size_that_was_asked_for(changes: dict[str, Any]) -> None:
+    clouds = Clouds(own=OWN, clock=lambda: NOW)
+    for more, code in (({}, None), (changes, "InvalidParameter")):
+        body = {"JobId": 3300001, "Limit": 2, "Offset": 0, **more}
+        asked = signed_tc3(body=body, service="twin", action="DescribeTargets", version="2020-01-01")
+        assert code_of(clouds.respond(asked)) == code
+
+
+def test_a_part_that_may_be_left_out_belongs_to_the_id_when_it_is_sent(world: World) -> None:
+    for task_id in ("3300002", "zone-1/3300002"):
+        assert isinstance(world.look(world.find("tencent.twin"), task_id), Observation)
+        assert world.sim.log.of(task_id, "tencent.twin")
+
+
+def test_the_path_says_which_service_is_meant(world: World) -> None:
+    assert isinstance(seen := world.look(world.find("alibaba.twin-b"), "instant-b"), Observation)
+    assert seen.provider_state == "done"
+    plain = world.account(ALIBABA, endpoints={"twin-b": world.sim.url, "bdrc": world.sim.url})
+    assert isinstance(seen := world.look(world.find("alibaba.bdrc"), "instant-plain", plain), Observation)
+    assert isinstance(seen := world.look(world.find("alibaba.twin-b"), "instant-b", plain), Refusal)
+    assert seen.problem.code == "InvalidProduct.NotFound"
+    assert "twin-a, twin-b" in seen.problem.message
+    elsewhere = world.account(ALIBABA, endpoints={"twin-b": f"{world.sim.url}/alibaba/rds"})
+    assert isinstance(seen := world.look(world.find("alibaba.twin-b"), "instant-b", elsewhere), Refusal)
+    assert seen.problem.code == "NoSuchVersion"
+
+
+def test_the_path_is_signed() -> None:
+    clouds = Clouds(own=OWN, clock=lambda: NOW)
+    request = signed_listing("twin-b", {"JobId": "instant-1"})
+    elsewhere = replace(request, target=request.target.replace("twin-b", "twin-a"))
+    assert code_of(clouds.respond(elsewhere)) == "SignatureDoesNotMatch"
+    assert code_of(clouds.respond(request)) is None
+
+
+def signed_listing(service: str, query: Mapping[str, str], nonce: str = "nonce-1") -> Request:
+    path = f"/alibaba/{service}/"
+    return signed_acs3(path=path, query=query, action="ListTargets", version="2020-01-01", signature_nonce=nonce)
+
+
+@pytest.mark.parametrize("since", ["{days_ago_9}", "{now}", "{JobId}", "{now} "])
+def test_times_are_those_that_the_entry_says(world: World, since: str) -> None:
+    provider = world.find("alibaba.twin-a")
+    assert isinstance(world.look(provider, "instant-time"), Observation)
+    send = {**provider.send, "Deep": {"Since": since}}
+    assert world.refused(replace(provider, send=send), "instant-time") == "InvalidParameter"
+
+
+def test_a_part_that_no_request_carries_is_told_by_script(world: World) -> None:
+    provider = world.find("tencent.cvm")
+    world.sim.script("ins-1/request-2", "instant")
+    assert isinstance(world.look(provider, "ins-1/request-2"), Observation)
+    assert world.refused(provider, "ins-1/request-1") == "TaskNotFound"
+    assert len(world.sim.log.of("ins-1/request-2", "tencent.cvm")) == 2
+
+
+def test_every_entry_has_its_own_rate_limit() -> None:
+    clouds = Clouds(own=OWN, rate_limits=True, clock=lambda: NOW)
+    since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(NOW - 7 * 86_400))
+    paged = {"JobId": "instant-1", "PageSize": "2", "Page": "1", "Deep.Since": since}
+
+    def ask(service: str, query: dict[str, str]) -> list[Any]:
+        signed = (signed_listing(service, query, nonce=f"{service}-{number}") for number in range(3))
+        return [code_of(clouds.respond(request)) for request in signed]
+
+    assert ask("twin-a", paged) == [None, None, "Throttling.User"]
+    assert ask("twin-b", {"JobId": "instant-1"}) == [None, None, None]
+
+
+def test_an_operators_entries_change_nothing_that_is_built_in() -> None:
+    changed = OWN["alibaba.twin-b"].replace("2020-01-01", "2023-08-08").replace("ListTargets", "DescribeTask")
+    for text in (changed, changed.replace("DescribeTask", "DescribeMore")):
+        clouds = Clouds(own={"alibaba.bdrc": text}, clock=lambda: NOW)
+        assert json.loads(clouds.respond(signed_acs3()).body)["Data"]["TaskStatus"] == "COMPLETE"
+        assert clouds.log.of("instant-1", "alibaba.bdrc")
+
+
+# --- credentials that come and go ------------------------------------------------------------------------------------
+
+ROLES = {
+    "tencent": "qcs::cam::uin/100000000001:roleName/taskhook",
+    "alibaba": "acs:ram::1234567890123456:role/taskhook",
+}
+USUAL = {"tencent": "tencent.clb", "alibaba": "alibaba.bdrc"}
+
+
+def assume(world: World, credential: Credential, role: str) -> Account | Refusal:
+    source = world.account(credential)
+    target = replace(source, role=Role(arn=role, seconds=900))
+    return roles.assume(source, target, send=world.send, clock=world.clock)
+
+
+@pytest.mark.parametrize("credential", [TENCENT, ALIBABA], ids=["tencent", "alibaba"])
+def test_an_assumed_role_is_let_in_until_it_expires(world: World, credential: Credential) -> None:
+    provider = world.find(USUAL[credential.cloud])
+    account = assume(world, credential, ROLES[credential.cloud])
+    again = assume(world, credential, ROLES[credential.cloud])
+    assert isinstance(account, Account)
+    assert isinstance(again, Account)
+    assert account.key_id != again.key_id
+    assert account.expires_at == int(world.clock.now) + 900
+    assert isinstance(world.look(provider, "instant-role", account), Observation)
+    assert isinstance(world.look(provider, "instant-role", replace(account, token=None)), Refusal)
+    world.clock.now += 901
+    assert isinstance(seen := world.look(provider, "instant-role", account), Refusal)
+    assert seen.problem.code in ("AuthFailure.TokenFailure", "InvalidSecurityToken.Expired")
+    issued = [entry for entry in world.sim.log if entry.api == f"{credential.cloud}.sts.AssumeRole"]
+    assert [entry.verdict for entry in issued][:2] == ["answered issued"] * 2
+    assert {entry.key_id for entry in issued} >= {credential.key_id}
+
+
+@pytest.mark.parametrize("credential", [TENCENT, ALIBABA], ids=["tencent", "alibaba"])
+def test_a_forbidden_role_is_refused(world: World, credential: Credential) -> None:
+    refused = assume(world, credential, ROLES[credential.cloud] + "-forbidden")
+    assert isinstance(refused, Refusal)
+    assert refused.problem.code in ("UnauthorizedOperation", "NoPermission")
+
+
+STS_REFUSALS: list[tuple[dict[str, Any], str]] = [
+    ({"RoleArn": None}, "MissingParameter"),
+    ({"RoleSessionName": None}, "MissingParameter"),
+    ({"RoleArn": "taskhook"}, "InvalidParameter"),
+    ({"RoleSessionName": "x"}, "InvalidParameter"),
+    ({"DurationSeconds": 43_201}, "InvalidParameter"),
+]
+
+
+@pytest.mark.parametrize(("changes", "code"), STS_REFUSALS)
+def test_sts_holds_requests_to_its_parameters(clouds: Clouds, changes: dict[str, Any], code: str) -> None:
+    for sign, cloud in ((signed_tencent_sts, "tencent"), (signed_alibaba_sts, "alibaba")):
+        body = {"RoleArn": ROLES[cloud], "RoleSessionName": "taskhook", "DurationSeconds": 900}
+        assert code_of(clouds.respond(sign(body, "first"))) is None
+        changed = {name: value for name, value in (body | changes).items() if value is not None}
+        assert code_of(clouds.respond(sign(changed, "second"))) == code
+
+
+def signed_tencent_sts(body: Mapping[str, Any], _: str) -> Request:
+    return signed_tc3(service="sts", body=body, action="AssumeRole", version="2018-08-13")
+
+
+def signed_alibaba_sts(body: Mapping[str, Any], nonce: str) -> Request:
+    query = {name: str(value) for name, value in body.items()}
+    return signed_acs3(
+        path="/alibaba/sts/", query=query, action="AssumeRole", version="2015-04-01", signature_nonce=nonce
+    )
+
+
+def test_sts_wants_whole_numbers_in_json(clouds: Clouds) -> None:
+    body = {"RoleArn": ROLES["tencent"], "RoleSessionName": "taskhook", "DurationSeconds": "900"}
+    assert code_of(clouds.respond(signed_tencent_sts(body, ""))) == "InvalidParameter"
+
+
+@pytest.mark.parametrize("name", ["tencent.clb", "tencent.bm", "alibaba.bdrc"])
+def test_a_credential_can_be_revoked_and_admitted_again(world: World, name: str) -> None:
+    provider = world.find(name)
+    credential = TENCENT if provider.cloud == "tencent" else ALIBABA
+    task_id = id_of(provider, "forever")
+    world.sim.revoke(credential)
+    assert isinstance(seen := world.look(provider, task_id), Refusal)
+    assert seen.trouble is Trouble.CREDENTIALS
+    world.sim.admit(credential)
+    assert isinstance(world.look(provider, task_id), Observation)
 
 
 # --- what a network does --------------------------------------------------------------------------------------------

@@ -22,9 +22,8 @@ if TYPE_CHECKING:
 _REMEMBERED_SECONDS = {"accounts": 300.0, "destinations": 30.0, "providers": 300.0}
 """How long a value is used before it is read again. A refused credential is read again at once; a destination that was
 repaired says nothing, so it is read more often."""
-_MISSING_SECONDS = {"accounts": 5.0, "destinations": 5.0, "providers": 60.0}
-"""How long an absence is believed: an operator who has just stored a value should not have to wait. Most services have
-no entry of their own, and are asked for with every look."""
+_MISSING_SECONDS = {"accounts": 5.0, "destinations": 5.0, "providers": 5.0}
+"""How long an absence is believed: an operator who has just stored a value should not have to wait."""
 _BROKEN_SECONDS = 5.0
 """How long an account that cannot work is believed to be so."""
 MOST_REMEMBERED = 1000

@@ -1,4 +1,7 @@
-"""Alibaba Cloud's two kinds of API, both signed with ACS3: RPC (parameters in the query) and ROA (a path)."""
+"""Alibaba Cloud's two kinds of API: RPC (parameters in the query) and ROA (a path), both signed with ACS3.
+
+A product that takes only the older signature of ROA requests says so in its entry.
+"""
 
 import uuid
 from collections.abc import Iterator, Mapping
@@ -10,6 +13,7 @@ from taskhook.http import Answer
 from taskhook.providers import reading, refusals
 from taskhook.providers.model import Provider, Question, Refusal
 from taskhook.signing.acs3 import ACS3Auth
+from taskhook.signing.roa1 import ROA1Auth
 
 type Body = Mapping[str, Any]
 
@@ -42,7 +46,7 @@ def _request(provider: Provider, question: Question, url: str, **content: Any) -
             # XML is what a gateway may send to those who do not ask.
             "Accept": "application/json",
         },
-        auth=ACS3Auth(
+        auth=(ROA1Auth if provider.signature == "hmac-sha1" else ACS3Auth)(
             account.key_id,
             account.key_secret,
             security_token=account.token,
@@ -73,7 +77,8 @@ def body(provider: Provider, answer: Answer) -> Body | Refusal:
     found = reading.json_object(answer)
     if found is None:
         return reading.not_an_answer(answer)
-    code = next((one for name in _CODE if (one := reading.word(reading.get(found, name)))), None)
+    codes = [one for name in _CODE if (one := reading.word(reading.get(found, name)))]
+    code = next((one for one in codes if one.casefold() not in _FINE), next(iter(codes), None))
     if answer.status >= 400 or _refused(provider, found, code):
         return _refusal(provider, found, code, answer)
     if answer.status != 200:

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import requests
 
+from taskhook.accounts import Account
 from taskhook.errors import ConfigError
 from taskhook.http import Answer
 from taskhook.providers import alibaba, filling, observing, tencent
@@ -18,7 +19,7 @@ type Send = Callable[[requests.Request], Answer]
 MOST_PAGES = 20
 """Of one answer. A task with more items than they hold is running for as long as the provider lists it so."""
 PAGES_SECONDS = 25.0
-"""After which no further page is asked for; the look's function has a minute."""
+"""After which no further page is asked for; the look's function has two minutes."""
 
 
 def look(provider: Provider, question: Question, send: Send) -> Outcome:
@@ -30,7 +31,8 @@ def look(provider: Provider, question: Question, send: Send) -> Outcome:
     received = 0
     begun = question.clock()
     for page in range(MOST_PAGES):
-        body = _body(provider, send(request(provider, replace(question, page=page, skip=received))))
+        answer = send(request(provider, replace(question, page=page, skip=received)))
+        body = _body(provider, _without_secrets(answer, question.account))
         if isinstance(body, Refusal):
             return body
         found = observing.items(provider, body, _known(provider, question), first=page == 0)
@@ -46,6 +48,13 @@ def look(provider: Provider, question: Question, send: Send) -> Outcome:
             break
     # What was not seen may still run: the provider counts more items than it gave.
     return replace(outcome, state=State.RUNNING, error=None, result=None, finished_at=None)
+
+
+def _without_secrets(answer: Answer, account: Account) -> Answer:
+    """Some APIs quote what they refuse, and what they quote would stand in a task's error."""
+    written = answer.body.decode("utf-8", "surrogateescape")
+    clean = account.without_secrets(written)
+    return answer if clean == written else replace(answer, body=clean.encode("utf-8", "surrogateescape"))
 
 
 def _missing(provider: Provider, body: Mapping[str, Any], received: int) -> bool:

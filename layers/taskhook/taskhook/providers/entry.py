@@ -26,7 +26,7 @@ FILE_KEYS = frozenset({"usual", "hosts"})
 """What stands at the head of a file only; everything else there holds for each of its entries."""
 ENTRY_KEYS = frozenset(
     "action at batch code docs error_code errors example failed_if finished_at found hint host message note pages "
-    "partial_if patterns progress rate reason region request resource resources result sdk send service started_at "
+    "partial_if patterns progress rate reason region request resource resources result sdk send service signature started_at "
     "states status style task_id title twice version where".split()
 )
 
@@ -104,6 +104,7 @@ class _Reader:
             version=self._version(style),
             method=method,
             path=path,
+            signature=self._signature(style),
             host=host,
             hosts=self._hosts(),
             task_id=task_id,
@@ -165,6 +166,12 @@ class _Reader:
 
     def _style(self, cloud: str) -> Any:
         return self._one_of("style", STYLES[cloud]) or STYLES[cloud][0]
+
+    def _signature(self, style: str) -> Any:
+        signature = self._one_of("signature", ("acs3", "hmac-sha1"))
+        if signature is not None and style != "roa":
+            raise Fault("signature", "only a roa API can be signed in another way")
+        return signature or "acs3"
 
     def _version(self, style: str) -> str | None:
         version = self._text("version", _VERSION)
@@ -245,7 +252,7 @@ class _Reader:
         chosen = self._one_of("region", ("required", "optional"))
         if "region" in (*filling.names(host or ""), *filling.names(dict(send))):
             if chosen == "optional":
-                raise Fault("region", "cannot be optional: the host or a parameter is made from it")
+                raise Fault("region", "'region' cannot be optional: the host or a parameter is made from it")
             return "required"
         return chosen or ("required" if host is None else "optional")
 

@@ -221,6 +221,8 @@ class Provider:
     version: str | None
     method: str
     path: str
+    signature: Literal["acs3", "hmac-sha1"] = "acs3"
+    """At Alibaba Cloud, where two are in use; a style of Tencent Cloud has its own."""
     host: str | None
     hosts: Mapping[str, str] = field(default_factory=dict)
     """Hosts of the regions for which ``host`` is not the rule."""

@@ -105,6 +105,8 @@ ALIBABA: Table = {
     "Throttling": _SLOW,
     "ServiceUnavailable": _RETRY,
     "InternalError": _RETRY,
+    "InternalServerError": _RETRY,
+    "SystemBusy": _RETRY,
     "SignatureNonceUsed": _RETRY,
     "InvalidTimeStamp.Expired": Row(trouble=Trouble.CREDENTIALS, hint=_CLOCK_HINT),
     "IllegalTimestamp": Row(trouble=Trouble.CREDENTIALS, hint=_CLOCK_HINT),
@@ -115,8 +117,14 @@ ALIBABA: Table = {
     "MissingSecurityToken": Row(trouble=Trouble.CREDENTIALS, hint=_TEMPORARY_HINT),
     "Forbidden": _PERMISSION,
     "NoPermission": _PERMISSION,
+    "AccessDenied": _PERMISSION,
     "MissingParameter": _PARAMETER,
     "InvalidParameter": _PARAMETER,
+    "InvalidParameterMissing": _PARAMETER,
+    "InvalidParameterEmpty": _PARAMETER,
+    "InvalidParameterWrongFormat": _PARAMETER,
+    "InvalidParameterNotSupported": _PARAMETER,
+    "InvalidParameterOutOfRange": _PARAMETER,
     "InvalidTimeStamp.Format": _PARAMETER,
     "InvalidApi.NotFound": _ENDPOINT,
     "InvalidProduct.NotFound": _ENDPOINT,
@@ -143,6 +151,8 @@ def classify(table: Table, code: str, *, more: Table | None = None) -> Row:
             return row
     if parts[-1] == "NotFound" or parts[0].endswith("NotFound"):
         return rows.get("NotFound", _DOUBT)
+    if parts[0].startswith("Missing"):
+        return rows.get("MissingParameter", _DOUBT)
     return _DOUBT
 
 
