@@ -1,186 +1,59 @@
-"""Alibaba Cloud's APIs, signed with ACS3-HMAC-SHA256: what its two styles, RPC (rpc.py) and ROA (roa.py), share.
-
-The wire names an action and a version but no service: that is in the host. Here it is in the path, as in
-``/alibaba/rds/``, or left out where only one service has the action.
-"""
+"""The signature ACS3-HMAC-SHA256, computed by the official SDK from the request as it arrived."""
 
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 from alibabacloud_tea_openapi.utils import Utils
 from darabonba.request import DaraRequest
 
-from local.simulator import roa, rpc, sts
-from local.simulator.api import Refused, request_id
-from local.simulator.credentials import PREFIX, Cloud, Credential, Keyring
-from local.simulator.limits import Once
-from local.simulator.lives import Dialect, Fault
-from local.simulator.loopback import Reply, Request, json_reply
-from local.simulator.matching import Given, Mismatch
-from local.simulator.rows import Row
-from local.simulator.sts import AssumeRole
+from local.simulator.credentials import Credential
+from local.simulator.loopback import Request
 
 ALGORITHM = "ACS3-HMAC-SHA256"
-WINDOW_SECONDS = 900
+DATE = "x-acs-date"
 _AUTHORIZATION = re.compile(
     rf"{ALGORITHM} Credential=(?P<key_id>[^,]+), ?SignedHeaders=(?P<signed>[a-z0-9;-]+), ?Signature=(?P<signature>\w+)"
 )
 
 
-class Acs3:
-    cloud: Cloud = "alibaba"
-
-    def __init__(self, rows: Iterable[Row], keyring: Keyring) -> None:
-        self._rows = [row for row in rows if row.provider.style in ("rpc", "roa")]
-        self._keyring = keyring
-        self._nonces = Once(2 * WINDOW_SECONDS)
-
-    def is_for(self, request: Request) -> bool:
-        """Whether the request is for Alibaba at all: by its path, or by what it says."""
-        if request.path.startswith(PREFIX) or "x-acs-action" in request.headers:
-            return True
-        if request.headers.get("authorization", "").startswith(ALGORITHM):
-            return True
-        paths = (row.provider.path for row in self._rows if row.provider.style == "roa")
-        return any(roa.matched(path, request.path) is not None for path in paths)
-
-    def find(self, request: Request) -> Row | AssumeRole:
-        service, path = parted(request.path)
-        action, version = (request.headers.get(f"x-acs-{name}", "") for name in ("action", "version"))
-        if action == sts.ACTION and service in (None, "sts"):
-            return _assume_role(version)
-        rows = [row for row in self._rows if service in (None, row.provider.account_service)]
-        if not rows:
-            raise Refused("InvalidProduct.NotFound", f"The product {service} does not exist.", status=404)
-        if version not in {row.provider.version for row in rows}:
-            raise Refused("NoSuchVersion", "The specified version does not exist.", status=400)
-        found = [row for row in rows if (row.provider.action, row.provider.version) == (action, version)]
-        if not found:
-            raise Refused("InvalidAction.NotFound", "The specified action does not exist.", status=404)
-        if len(found) > 1:
-            names = ", ".join(row.provider.account_service for row in found)
-            raise Refused("InvalidProduct.NotFound", f"The path must say which of {names} is meant.", status=404)
-        _check_place(found[0], request, path)
-        return found[0]
-
-    def authenticate(self, request: Request, now: float) -> Credential:
-        claim = _AUTHORIZATION.fullmatch(request.headers.get("authorization", ""))
-        if claim is None:
-            raise Refused("IncompleteSignature", "The request signature does not conform to standards.", status=400)
-        for name in ("x-acs-action", "x-acs-version", "x-acs-date", "x-acs-signature-nonce"):
-            if not request.headers.get(name):
-                raise Refused("MissingParameter", f"The header {name} is mandatory for this action.", status=400)
-        credential = self._keyring.get("alibaba", claim["key_id"])
-        if credential is None:
-            raise Refused("InvalidAccessKeyId.NotFound", "Specified access key is not found.", status=404)
-        if not credential.active:
-            raise Refused("InvalidAccessKeyId.Inactive", "Specified access key is disabled.", status=400)
-        _check_date(request.headers["x-acs-date"], now)
-        _check_signature(request, claim, credential)
-        _check_token(request.headers.get("x-acs-security-token"), credential, now)
-        if not self._nonces.is_first(request.headers["x-acs-signature-nonce"], now):
-            raise Refused("SignatureNonceUsed", "Specified signature nonce was used already.", status=400)
-        return credential
-
-    def given(self, request: Request, row: Row | None) -> Given:
-        if row is not None and row.provider.style == "roa":
-            return roa.given(request, row.provider, parted(request.path)[1])
-        return rpc.given(request)
-
-    def mismatch(self, mismatch: Mismatch) -> Refused:
-        if mismatch.kind == "missing":
-            return Refused("MissingParameter", f"{mismatch.name} is mandatory for this action.", status=400)
-        return Refused("InvalidParameter", f"The parameter {mismatch.name} is {mismatch.kind}.", status=400)
-
-    def fault(self, kind: Fault, row: Row | None = None) -> Refused:
-        unknown = (row.not_found if row is not None else None) or "InvalidTaskId.NotFound"
-        wait = {"x-acs-retry-after": "1000"}
-        return {
-            Fault.THROTTLED: Refused("Throttling.User", "Request was denied due to user flow control.", status=400,
-                                     headers=wait),
-            Fault.INTERNAL: Refused("InternalError", "The request processing has failed.", status=500),
-            Fault.REFUSED: Refused("Forbidden.RAM", "User not authorized to operate on the specified resource.",
-                                   status=403),
-            Fault.NOT_FOUND: Refused(unknown, "The specified task does not exist.", status=404),
-        }[kind]  # fmt: skip
-
-    def refusal(self, refused: Refused, request: Request) -> Reply:
-        payload = {
-            "RequestId": (identifier := request_id().upper()),
-            "HostId": request.host,
-            "Code": refused.code,
-            "Message": refused.message,
-            "Recommend": f"https://api.aliyun.com/troubleshoot?q={refused.code}&requestId={identifier}",
-        }
-        return json_reply(payload, status=refused.status, headers=refused.headers)
-
-    def reply(self, body: Mapping[str, Any], dialect: Dialect = Dialect.PLAIN) -> Reply:
-        return json_reply({**body, "RequestId": request_id().upper()})
+def key_id(request: Request) -> str | None:
+    claim = _claim(request)
+    return claim["key_id"] if claim else None
 
 
-def parted(path: str) -> tuple[str | None, str]:
-    """The service that our own prefix names, and the path of the API behind it."""
-    if not path.startswith(PREFIX):
-        return None, path
-    service, _, rest = path.removeprefix(PREFIX).partition("/")
-    return service, f"/{rest}"
-
-
-def _assume_role(version: str) -> AssumeRole:
-    if version != sts.ALIBABA.version:
-        raise Refused("NoSuchVersion", "The specified version does not exist.", status=400)
-    return sts.ALIBABA
-
-
-def _check_place(row: Row, request: Request, path: str) -> None:
-    if request.method != row.provider.method:
-        raise Refused("UnsupportedHTTPMethod", "This http method is not supported.", status=400)
-    if roa.matched(row.provider.path, path) is None:
-        raise Refused("InvalidApi.NotFound", "The specified api is not found.", status=404)
-
-
-def _check_date(date: str, now: float) -> None:
+def signed_at(request: Request) -> datetime | None:
     try:
-        at = datetime.strptime(date, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+        return datetime.strptime(request.headers[DATE], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
     except ValueError:
-        raise Refused("InvalidTimeStamp.Format", "Specified time stamp is not well formatted.", status=400) from None
-    if abs(now - at.timestamp()) > WINDOW_SECONDS:
-        raise Refused("InvalidTimeStamp.Expired", "Specified time stamp is expired.", status=400)
+        return None
 
 
-def _check_signature(request: Request, claim: re.Match[str], credential: Credential) -> None:
-    signed = set(claim["signed"].split(";"))
+def is_complete(request: Request) -> bool:
+    """Whether everything is signed that must be."""
     due = {name for name in request.headers if name.startswith("x-acs-") or name in ("host", "content-type")}
-    if not due <= signed <= set(request.headers):
-        raise Refused("IncompleteSignature", "Every x-acs- header, host and content-type must be signed.", status=400)
+    return due <= _signed(request) <= set(request.headers)
+
+
+def matches(request: Request, credential: Credential) -> bool:
     payload = hashlib.sha256(request.body).hexdigest()
-    expected = _AUTHORIZATION.fullmatch(_authorization(request, signed, payload, credential))
-    matches = expected is not None and hmac.compare_digest(expected["signature"], claim["signature"])
-    if not matches or request.headers.get("x-acs-content-sha256") != payload:
-        raise Refused("SignatureDoesNotMatch", "Specified signature does not match our calculation.", status=400)
-
-
-def _authorization(request: Request, signed: set[str], payload: str, credential: Credential) -> str:
-    """Computed by the official SDK from the request as it arrived."""
     received = DaraRequest()
     received.method = request.method
     received.pathname = request.path
     received.query = request.query
-    received.headers = {name: value for name, value in request.headers.items() if name in signed}
-    return str(Utils.get_authorization(received, ALGORITHM, payload, credential.key_id, credential.secret))
+    received.headers = {name: value for name, value in request.headers.items() if name in _signed(request)}
+    made = Utils.get_authorization(received, ALGORITHM, payload, credential.key_id, credential.secret)
+    claim, expected = _claim(request), _AUTHORIZATION.fullmatch(str(made))
+    if claim is None or expected is None or request.headers.get("x-acs-content-sha256") != payload:
+        return False
+    return hmac.compare_digest(expected["signature"], claim["signature"])
 
 
-def _check_token(token: str | None, credential: Credential, now: float) -> None:
-    if token == credential.token and not credential.is_expired(now):
-        return
-    if credential.token and not token:
-        raise Refused("MissingSecurityToken", "SecurityToken is mandatory for this action.", status=400)
-    if token == credential.token:
-        raise Refused("InvalidSecurityToken.Expired", "Specified SecurityToken is expired.", status=400)
-    raise Refused(
-        "InvalidSecurityToken.MismatchWithAccessKey", "Specified SecurityToken mismatches the AccessKey.", status=400
-    )
+def _claim(request: Request) -> re.Match[str] | None:
+    return _AUTHORIZATION.fullmatch(request.headers.get("authorization", ""))
+
+
+def _signed(request: Request) -> set[str]:
+    claim = _claim(request)
+    return set(claim["signed"].split(";")) if claim else set()

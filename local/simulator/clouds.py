@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from local.simulator import acs3, answering, bm, sts, tc3, v2
+from local.simulator import alibaba, answering, bm, sts, tc3, v2
 from local.simulator.api import Admitted, Refused, Style
 from local.simulator.credentials import KNOWN, Credential, Keyring
 from local.simulator.identity import completed, identified, written
@@ -43,7 +43,7 @@ class Clouds:
         self._keyring = Keyring(accounts)
         self._v2 = v2.V2(rows, self._keyring)
         self._tc3 = tc3.Tc3(rows, self._keyring)
-        self._acs3 = acs3.Acs3(rows, self._keyring)
+        self._alibaba = alibaba.Alibaba(rows, self._keyring)
         self._limiter = RateLimiter() if rate_limits else None
         self._hang_seconds = hang_seconds
         self._clock = clock
@@ -88,8 +88,8 @@ class Clouds:
             return None
         if request.path == v2.PATH:
             return self._v2
-        if self._acs3.is_for(request):
-            return self._acs3
+        if self._alibaba.is_for(request):
+            return self._alibaba
         return self._tc3 if request.path == tc3.PATH else None
 
     def _serve(self, style: Style, found: Row | AssumeRole | Refused, request: Request, now: float) -> Reply:

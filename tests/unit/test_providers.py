@@ -524,7 +524,7 @@ def purge(total: int, *, cap: int = 1000) -> Callable[[Any], Answer]:
         logs = [{"TaskId": "t", "Url": f"u{first + n}", "Status": "done"} for n in range(max(count, 0))]
         if first + count >= total and logs:
             logs[-1]["Status"] = "fail"
-        return plain({"Response": {"PurgeLogs": logs, "TotalCount": total}})
+        return plain({"Response": {"PurgeLogs": logs, "TotalCount": str(total) if cap < 1000 else total}})
 
     return send
 
@@ -563,3 +563,13 @@ def test_a_provider_that_counts_more_than_it_shows_has_not_ended(make_account: M
     seen = asking.look(row, asked, lambda _: plain({"Response": {"PurgeLogs": pages.pop(0), "TotalCount": 2}}))
     assert isinstance(seen, Observation)
     assert seen.state is State.RUNNING
+
+
+def test_a_task_that_is_on_the_second_page_only_is_found(make_account: MakeAccount) -> None:
+    row = FIND("tencent.cdn.DescribePurgeTasks")
+    assert row is not None
+    asked = Question(task_id="t", region=None, account=make_account(), clock=Clock())
+    pages = [[{"TaskId": "other", "Url": "u", "Status": "fail"}], [{"TaskId": "t", "Url": "u", "Status": "done"}]]
+    seen = asking.look(row, asked, lambda _: plain({"Response": {"PurgeLogs": pages.pop(0), "TotalCount": 2}}))
+    assert isinstance(seen, Observation)
+    assert seen.state is State.SUCCEEDED

@@ -4,9 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskhook.providers.model import Trouble
-from taskhook.providers.refusals import ALIBABA, TENCENT_V2, TENCENT_V3, Table, classify, refusal
-from taskhook.providers.tencent import UNKNOWN_WHILE_YOUNG
+from taskhook.providers.model import Table, Trouble
+from taskhook.providers.refusals import ALIBABA, KINDS, TENCENT_V2, TENCENT_V3, classify, refusal
 
 TABLES = {"tencent 2.0": TENCENT_V2, "tencent 3.0": TENCENT_V3, "alibaba": ALIBABA}
 HELPLESS = (Trouble.FINAL, Trouble.CREDENTIALS, Trouble.NOT_FOUND)
@@ -62,6 +61,10 @@ HELPLESS = (Trouble.FINAL, Trouble.CREDENTIALS, Trouble.NOT_FOUND)
         (ALIBABA, "TaskNotFound", Trouble.NOT_FOUND),
         (ALIBABA, "TaskNotFound.Whatever", Trouble.NOT_FOUND),
         (ALIBABA, "NotFoundation", Trouble.DOUBTFUL),
+        (ALIBABA, "InternalServerError", Trouble.TRANSIENT),
+        (ALIBABA, "MissingTaskId", Trouble.FINAL),
+        (TENCENT_V3, "MissingTaskId", Trouble.FINAL),
+        (TENCENT_V2, "MissingTaskId", Trouble.DOUBTFUL),
     ],
 )
 def test_a_code_means_what_its_page_says(table: Table, code: str, trouble: Trouble) -> None:
@@ -81,14 +84,29 @@ def test_a_detail_after_a_dot_means_what_the_code_means_unless_it_has_a_row(tabl
 
 @given(st.sampled_from(list(TABLES)), st.text(max_size=40))
 def test_a_code_that_nobody_knows_is_a_doubt_and_never_final(table: str, code: str) -> None:
+    first = code.split(".")[0]
     known = {row for row in TABLES[table] if code == row or code.startswith(f"{row}.")}
-    if not known and not code.split(".")[0].endswith("NotFound") and not code.endswith(".NotFound"):
+    if (
+        not known
+        and not first.startswith("Missing")
+        and not first.endswith("NotFound")
+        and not code.endswith(".NotFound")
+    ):
         assert classify(TABLES[table], code).trouble is Trouble.DOUBTFUL
 
 
 def test_the_rows_of_one_api_win_over_those_of_its_style() -> None:
     assert classify(TENCENT_V3, "InvalidParameter").trouble is Trouble.FINAL
-    assert classify(TENCENT_V3, "InvalidParameter", more=UNKNOWN_WHILE_YOUNG).trouble is Trouble.NOT_FOUND
+    own = {"InvalidParameter": KINDS["not_found"], "FailedOperation.TaskGone": KINDS["not_found"]}
+    assert classify(TENCENT_V3, "InvalidParameter", more=own).trouble is Trouble.NOT_FOUND
+    assert classify(TENCENT_V3, "InvalidParameter.Whatever", more=own).trouble is Trouble.NOT_FOUND
+    assert classify(TENCENT_V3, "FailedOperation.TaskGone", more=own).trouble is Trouble.NOT_FOUND
+    assert classify(TENCENT_V3, "FailedOperation", more=own).trouble is Trouble.DOUBTFUL
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_that_an_entry_may_name_says_what_to_do_where_waiting_does_not_help(kind: str) -> None:
+    assert KINDS[kind].hint or KINDS[kind].trouble not in HELPLESS
 
 
 def test_a_refusal_always_has_words() -> None:

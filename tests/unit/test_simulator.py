@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from email.utils import formatdate
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 from urllib.parse import urlencode
@@ -57,6 +58,7 @@ from taskhook import roles
 from taskhook.accounts import Account, Role, parse_account
 from taskhook.providers import asking, catalogue, filling, reading
 from taskhook.providers.model import Observation, Outcome, Provider, Question, Refusal, Trouble
+from taskhook.signing import ROA1Auth
 from taskhook.states import State
 from tests.conftest import Clock
 
@@ -904,6 +906,31 @@ def test_the_path_is_signed() -> None:
 def signed_listing(service: str, query: Mapping[str, str], nonce: str = "nonce-1") -> Request:
     path = f"/alibaba/{service}/"
     return signed_acs3(path=path, query=query, action="ListTargets", version="2020-01-01", signature_nonce=nonce)
+
+
+def test_a_product_takes_its_own_kind_of_signature_only(world: World) -> None:
+    older, usual = world.find("alibaba.pds"), world.find("alibaba.bdrc")
+    assert world.refused(replace(older, signature="acs3"), id_of(older, "instant")) == "IncompleteSignature"
+    assert world.refused(replace(usual, signature="hmac-sha1"), "instant-1") == "IncompleteSignature"
+
+
+def test_the_older_signature_breaks_with_any_changed_byte() -> None:
+    clouds = Clouds(clock=lambda: NOW)
+    auth = ROA1Auth(ALIBABA.key_id, ALIBABA.secret, clock=lambda: NOW, nonce=lambda: "nonce-1")
+    named = {"x-acs-action": "GetAsyncTask", "x-acs-version": "2022-03-01", "Accept": "application/json"}
+    url = f"http://{HOST}/alibaba/pds/v2/async_task/get"
+    made = requests.Request("POST", url, headers=named, json={"async_task_id": "instant-1"}, auth=auth).prepare()
+    headers = {name.lower(): str(value) for name, value in made.headers.items()}
+    assert isinstance(made.body, bytes)
+    request = Request(method="POST", target=made.path_url, headers=headers, body=made.body)
+    for name in ("accept", "content-type", "x-acs-action", "x-acs-version", "x-acs-signature-nonce", "authorization"):
+        changed = replace(request, headers={**headers, name: flipped(headers[name], -2)})
+        assert code_of(clouds.respond(changed)) == "SignatureDoesNotMatch", name
+    stale = formatdate(NOW - 901, usegmt=True)
+    assert code_of(clouds.respond(replace(request, headers={**headers, "date": stale}))) == "InvalidTimeStamp.Expired"
+    assert code_of(clouds.respond(replace(request, headers={**headers, "date": "soon"}))) == "InvalidTimeStamp.Format"
+    assert code_of(clouds.respond(request)) is None
+    assert code_of(clouds.respond(request)) == "SignatureNonceUsed"
 
 
 @pytest.mark.parametrize("since", ["{days_ago_9}", "{now}", "{JobId}", "{now} "])

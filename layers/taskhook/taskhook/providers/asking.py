@@ -10,8 +10,8 @@ import requests
 from taskhook.accounts import Account
 from taskhook.errors import ConfigError
 from taskhook.http import Answer
-from taskhook.providers import alibaba, filling, observing, tencent
-from taskhook.providers.model import Outcome, Provider, Question, Refusal
+from taskhook.providers import alibaba, filling, observing, reading, tencent
+from taskhook.providers.model import Observation, Outcome, Provider, Question, Refusal
 from taskhook.states import State
 
 type Send = Callable[[requests.Request], Answer]
@@ -35,17 +35,17 @@ def look(provider: Provider, question: Question, send: Send) -> Outcome:
         body = _body(provider, _without_secrets(answer, question.account))
         if isinstance(body, Refusal):
             return body
-        found = observing.items(provider, body, _known(provider, question), first=page == 0)
-        if isinstance(found, Refusal):
-            return found
-        items += found
+        items += observing.items(provider, body, _known(provider, question))
         came = observing.count(provider, body)
         received += came
-        outcome = observing.observe(provider, body, items)
-        if not outcome.state.terminal or not _missing(provider, body, received):
+        outcome = observing.observe(provider, body, items) if items else observing.not_found(received > 0)
+        settled = isinstance(outcome, Observation) and not outcome.state.terminal
+        if settled or not _missing(provider, body, received):
             return outcome
         if not came or question.clock() - begun > PAGES_SECONDS:
             break
+    if isinstance(outcome, Refusal):
+        return outcome
     # What was not seen may still run: the provider counts more items than it gave.
     return replace(outcome, state=State.RUNNING, error=None, result=None, finished_at=None)
 
@@ -59,8 +59,8 @@ def _without_secrets(answer: Answer, account: Account) -> Answer:
 
 def _missing(provider: Provider, body: Mapping[str, Any], received: int) -> bool:
     """Whether there are items that no page has shown yet, whatever size of a page the provider thinks right."""
-    total = provider.paging.total.search(body) if provider.paging is not None else None
-    return isinstance(total, int) and total > received
+    total = reading.integer(provider.paging.total.search(body)) if provider.paging is not None else None
+    return total is not None and total > received
 
 
 def request(provider: Provider, question: Question) -> requests.Request:

@@ -14,18 +14,17 @@ type Body = Mapping[str, Any]
 _NOT_FOUND_HINT = "Check task id, region and account: the provider does not know this task there."
 
 
-def items(provider: Provider, body: Body, known: Values, *, first: bool = True) -> list[Any] | Refusal:
+def items(provider: Provider, body: Body, known: Values) -> list[Any]:
     """The parts of an answer that are about the task: the one that ``at`` names, or those of a list.
 
-    An empty list is no task, never a success. ``first`` is false for the later pages of an answer, which may be empty.
+    There may be none: an empty list is no task, never a success.
     """
     if provider.at is None:
         return [body]
     place = provider.at.search(body)
     if isinstance(place, dict) and place:
         return [place]
-    found = [one for one in place if _matches(provider, one, known)] if isinstance(place, list) else []
-    return found if found or not first else _not_found(provider, place)
+    return [one for one in place if _matches(provider, one, known)] if isinstance(place, list) else []
 
 
 def count(provider: Provider, body: Body) -> int:
@@ -40,8 +39,9 @@ def _matches(provider: Provider, item: Any, known: Values) -> bool:
     )
 
 
-def _not_found(provider: Provider, place: Any) -> Refusal:
-    if isinstance(place, list) and place:
+def not_found(others: bool) -> Refusal:
+    """What to make of an answer without the task. ``others``: it holds something, but about something else."""
+    if others:
         message = "the provider's answer is about something else: another operation has taken this one's place"
     else:
         message = "the provider's answer holds no such task"
