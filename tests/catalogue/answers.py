@@ -113,9 +113,7 @@ def answer(body: Any, status: int = 200, *, truncated: bool = False) -> Answer:
 def look(provider: Provider, *answers: Answer, asked: Question | None = None) -> Outcome:
     """One look at answers that come one after the other, the last of them again and again."""
     left = list(answers)
-    return asking.look(
-        provider, asked or question(provider), lambda request: left.pop(0) if len(left) > 1 else left[0]
-    )
+    return asking.look(provider, asked or question(provider), lambda request: left.pop(0) if len(left) > 1 else left[0])
 
 
 def seen(provider: Provider, words: Sequence[Any]) -> Observation:

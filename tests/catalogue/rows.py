@@ -1,4 +1,8 @@
-"""The rows of the catalogue as test cases: one per provider, kept together by service, because SDKs are slow to import."""
+"""The rows of the catalogue as test cases: one for each provider.
+
+Those of a service are run by one worker, because its SDK is slow to import. pytest-xdist keeps groups together with
+``--dist loadgroup``, and up to pytest 9.1 only (pytest-xdist issue 1386).
+"""
 
 from collections.abc import Callable
 from functools import cache

@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from email.utils import formatdate
 from functools import cache
 from types import ModuleType, SimpleNamespace
 from typing import Any, get_args, get_origin, get_type_hints
@@ -46,7 +47,7 @@ class Captured(BaseException):
         self.request = request
 
 
-def _capture(request: Any, *others: Any) -> None:
+def capture(request: Any, *others: Any) -> None:
     raise Captured(request)
 
 
@@ -123,7 +124,7 @@ def tencent_sent(provider: Provider, asked: Question) -> Sent:
     with _patched(
         [
             (common, "time", SimpleNamespace(time=lambda: NOW + 0.5)),
-            (_imported("tencentcloud.common.http.request").ApiRequest, "send_request", lambda self, req: _capture(req)),
+            (_imported("tencentcloud.common.http.request").ApiRequest, "send_request", lambda self, req: capture(req)),
         ]
     ):
         client = _tencent_client(provider)(credential, asked.region or "", profiles.ClientProfile(httpProfile=http))
@@ -257,7 +258,8 @@ def alibaba_sent(provider: Provider, asked: Question, host: str | None = None) -
     client._endpoint = alibaba_host(provider, asked, asked.region or "") or host
     changes = [
         (utils, "get_timestamp", staticmethod(lambda: filling.text("{now}", {}, NOW))),
-        (tea.DaraCore, "do_action", staticmethod(_capture)),
+        (_older_utils(), "get_date_utcstring", staticmethod(lambda: formatdate(int(NOW), usegmt=True))),
+        (tea.DaraCore, "do_action", staticmethod(capture)),
     ]
     with _patched(changes), pytest.raises(Captured) as caught:
         _alibaba_method(provider)(client, **_alibaba_arguments(provider, asked))
@@ -283,7 +285,7 @@ def _alibaba_arguments(provider: Provider, asked: Question) -> dict[str, Any]:
         match name:
             case "request" | "tmp_req":
                 model = alibaba_request_model(provider)
-                given[name] = model().from_map(_as_lists(parameters(provider, asked), _alibaba_object(model)))
+                given[name] = model().from_map(as_lists(parameters(provider, asked), _alibaba_object(model)))
             case "headers":
                 given[name] = {}
             case "runtime":
@@ -294,7 +296,7 @@ def _alibaba_arguments(provider: Provider, asked: Question) -> dict[str, Any]:
     return given
 
 
-def _as_lists(values: dict[str, Any], shape: Shape) -> dict[str, Any]:
+def as_lists(values: dict[str, Any], shape: Shape) -> dict[str, Any]:
     """Some lists travel as a text: the SDK makes it, so it is given the list."""
     members = shape.members() if shape.members is not None else {}
     return {
@@ -317,6 +319,20 @@ def alibaba_signature(asked: Question, ours: Sent) -> str:
     assert signed["x-acs-content-sha256"] == digest
     made: str = utils.get_authorization(
         request, "ACS3-HMAC-SHA256", digest, asked.account.key_id, asked.account.key_secret
+    )
+    return made
+
+
+def _older_utils() -> Any:
+    return _imported("alibabacloud_tea_util.client").Client
+
+
+def alibaba_older_signature(provider: Provider, asked: Question, ours: Sent) -> str:
+    """The same of a product that has signing code of its own."""
+    signer = alibaba_client(provider).GatewayClientClient()
+    account = asked.account
+    made: str = signer.get_authorization(
+        ours.path, ours.method, dict(ours.query), dict(ours.headers), account.key_id, account.key_secret
     )
     return made
 

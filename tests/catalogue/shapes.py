@@ -33,45 +33,64 @@ def compiled(expression: str) -> Any:
 def walk(node: Any, shape: Shape) -> Shape:
     """What a JMESPath finds in an object of this shape. Raises Missing where the model has no such member."""
     kind, children = node["type"], node.get("children", [])
-    match kind:
-        case "field":
-            return _member(shape, node["value"])
-        case "current" | "identity":
-            return shape
-        case "literal":
-            return LEAF
-        case "subexpression" | "index_expression" | "pipe":
-            for child in children:
-                shape = walk(child, shape)
-            return shape
-        case "index":
-            return _item(shape)
-        case "slice":
-            return Shape(item=_item(shape))
-        case "flatten":
-            inner = walk(children[0], shape)
-            return inner if inner.item is None or inner.item.item is None else inner.item
-        case "projection":
-            return Shape(item=walk(children[1], _item(walk(children[0], shape))))
-        case "value_projection":
-            return Shape(item=walk(children[1], _value(walk(children[0], shape))))
-        case "filter_projection":
-            item = _item(walk(children[0], shape))
-            walk(children[2], item)
-            return Shape(item=walk(children[1], item))
-        case "multi_select_dict":
-            members = {child["value"]: walk(child["children"][0], shape) for child in children}
-            return Shape(members=lambda: members)
-        case "multi_select_list" | "comparator" | "not_expression":
-            for child in children:
-                walk(child, shape)
-            return Shape(item=LEAF) if kind == "multi_select_list" else LEAF
-        case "or_expression" | "and_expression":
-            found = [walk(child, shape) for child in children]
-            return found[0] if kind == "or_expression" else found[-1]
-        case "function_expression":
-            return _function(node["value"], children, shape)
-    raise NotImplementedError(kind)
+    if kind == "field":
+        return _member(shape, node["value"])
+    if kind == "function_expression":
+        return _function(node["value"], children, shape)
+    return _STEPS[kind](children, shape)
+
+
+def _one_after_the_other(children: list[Any], shape: Shape) -> Shape:
+    for child in children:
+        shape = walk(child, shape)
+    return shape
+
+
+def _side_by_side(children: list[Any], shape: Shape) -> list[Shape]:
+    return [walk(child, shape) for child in children]
+
+
+def _flattened(children: list[Any], shape: Shape) -> Shape:
+    inner = walk(children[0], shape)
+    return inner if inner.item is None or inner.item.item is None else inner.item
+
+
+def _filtered(children: list[Any], shape: Shape) -> Shape:
+    item = _item(walk(children[0], shape))
+    walk(children[2], item)
+    return Shape(item=walk(children[1], item))
+
+
+def _made(children: list[Any], shape: Shape) -> Shape:
+    members = {child["value"]: walk(child["children"][0], shape) for child in children}
+    return Shape(members=lambda: members)
+
+
+def _compared(children: list[Any], shape: Shape) -> Shape:
+    _side_by_side(children, shape)
+    return LEAF
+
+
+_STEPS: Mapping[str, Callable[[list[Any], Shape], Shape]] = {
+    "current": lambda children, shape: shape,
+    "identity": lambda children, shape: shape,
+    "literal": lambda children, shape: LEAF,
+    "subexpression": _one_after_the_other,
+    "index_expression": _one_after_the_other,
+    "pipe": _one_after_the_other,
+    "index": lambda children, shape: _item(shape),
+    "slice": lambda children, shape: Shape(item=_item(shape)),
+    "flatten": _flattened,
+    "projection": lambda children, shape: Shape(item=walk(children[1], _item(walk(children[0], shape)))),
+    "value_projection": lambda children, shape: Shape(item=walk(children[1], _value(walk(children[0], shape)))),
+    "filter_projection": _filtered,
+    "multi_select_dict": _made,
+    "multi_select_list": lambda children, shape: Shape(item=_compared(children, shape)),
+    "comparator": _compared,
+    "not_expression": _compared,
+    "or_expression": lambda children, shape: _side_by_side(children, shape)[0],
+    "and_expression": lambda children, shape: _side_by_side(children, shape)[-1],
+}
 
 
 def _function(name: str, arguments: list[Any], shape: Shape) -> Shape:
@@ -141,5 +160,7 @@ def misfits(value: Any, shape: Shape, path: str = "") -> Iterator[str]:
             return
         for one in value:
             yield from misfits(one, shape.item, f"{path}[]")
-    elif shape.leaf in TYPES and (not isinstance(value, TYPES[shape.leaf]) or (isinstance(value, bool) and shape.leaf != "bool")):
+    elif shape.leaf in TYPES and (
+        not isinstance(value, TYPES[shape.leaf]) or (isinstance(value, bool) and shape.leaf != "bool")
+    ):
         yield f"{path} is a {shape.leaf}, not {value!r}"

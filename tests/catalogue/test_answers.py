@@ -8,7 +8,6 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from taskhook.http import Answer
 from taskhook.providers import asking, reading, refusals
@@ -63,7 +62,7 @@ def test_a_word_means_what_the_table_says(name: str, word: Any, state: State) ->
     assert seen(provider, [word]).passing is (str(word).casefold() in twice)
 
 
-NO_WORDS = ("no-such-word", "", " ", 98765, -98765, 0.5, None, NOTHING, True, False, [], {}, ["x"])
+NO_WORDS: tuple[Any, ...] = ("no-such-word", "", " ", 98765, -98765, 0.5, None, NOTHING, True, False, [], {}, ["x"])
 NO_ANSWERS = (
     (b"<html><body>Bad Gateway</body></html>", 502),
     (b"<html><body>Welcome</body></html>", 200),
@@ -108,7 +107,8 @@ def test_whatever_json_comes_is_no_success(name: str, body: Any) -> None:
 @each(choose=lambda provider: provider.at is not None)
 def test_where_nothing_is_there_is_no_such_task(name: str) -> None:
     provider = rows()[name]
-    for place in (NOTHING, None, [], {}, ""):
+    nothing: tuple[Any, ...] = (NOTHING, None, [], {}, "")
+    for place in nothing:
         assert (place, trouble(provider, holding(provider, place))) == (place, Trouble.NOT_FOUND)
 
 
@@ -122,10 +122,6 @@ def test_what_is_about_another_task_is_not_taken_for_this_one(name: str) -> None
     outcome = look(provider, answer(holding(provider, [other, item(provider, going), other])))
     assert isinstance(outcome, Observation)
     assert (outcome.state, outcome.known) == (State.RUNNING, True)
-
-
-def lists(provider: Provider) -> bool:
-    return is_list(provider)
 
 
 @each(choose=lambda provider: provider.at is not None)
@@ -170,7 +166,7 @@ def test_later_pages_are_looked_at_before_a_task_has_ended(name: str) -> None:
 
 def sent_parameters(provider: Provider, request: requests.Request) -> dict[str, Any]:
     if provider.cloud == "tencent":
-        return dict(request.json)
+        return dict(request.json or {})
     return {name: int(value) for name, value in dict(request.params).items() if str(value).isdigit()}
 
 

@@ -1,5 +1,7 @@
-"""Every file of the catalogue is sound, and what is wrong with a file is said with its line, by the parser always and by
-the schema where a schema can see it."""
+"""Every file of the catalogue is sound, and what is wrong with a file is said with its line.
+
+The parser always says it, the schema where a schema can see it.
+"""
 
 import json
 import re
@@ -7,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped, unused-ignore]
 
 from taskhook.errors import CatalogueError
 from taskhook.providers import catalogue, entry, refusals
@@ -65,7 +67,13 @@ BOTH, PARSER = True, False
 BROKEN: list[tuple[str, str, str, str, bool]] = [
     # what is replaced, by what, a text on the line that is named, a text in the reason, who sees it
     ('title   = "Things"', "title = 1", "title =", "'title'", BOTH),
-    ('title   = "Things"', 'titel = "Things"', "titel", "'titel' is not a key of an entry; did you mean 'title'?", BOTH),
+    (
+        'title   = "Things"',
+        'titel = "Things"',
+        "titel",
+        "'titel' is not a key of an entry; did you mean 'title'?",
+        BOTH,
+    ),
     ('version = "2020-01-01"', 'version = "2020"', "version", "'version'", BOTH),
     ('version = "2020-01-01"', "version = 2020-01-01", "version", "'version'", BOTH),
     ('version = "2020-01-01"\n', "", "[DescribeThing]", "'version' is missing", PARSER),
@@ -87,9 +95,17 @@ BROKEN: list[tuple[str, str, str, str, bool]] = [
     ('request = "GET /things/{TaskId}"', 'request = "GET"', 'request = "GET"', "'request'", PARSER),
     ('request = "GET /things/{TaskId}"', 'request = "GET /things/{Task}"', "{Task}", "{Task}", PARSER),
     ('style   = "roa"', 'style = "soap"', "soap", "'style'", BOTH),
+    ('style   = "roa"', 'style = "roa"\nsignature = "md5"', "signature", "'signature'", BOTH),
+    ('request   = "GET"', 'signature = "hmac-sha1"', "signature", "roa", PARSER),
     ('style   = "roa"', 'style = "tc3"', "style", "'style'", PARSER),
     ('TaskId = "{TaskId}", PageSize', 'TaskId = "{Task}", PageSize', "send", "{Task}", PARSER),
-    ('send      = { Owner = "{Owner}", TaskId = "{TaskId}", PageSize = 50 }', 'send = "TaskId"', "send", "'send'", BOTH),
+    (
+        'send      = { Owner = "{Owner}", TaskId = "{TaskId}", PageSize = 50 }',
+        'send = "TaskId"',
+        "send",
+        "'send'",
+        BOTH,
+    ),
     ("PageSize = 50 }", "PageSize = 20 }", "pages", "'send'", PARSER),
     ('region    = "optional"', 'region = "maybe"', "region", "'region'", BOTH),
     ('host      = "thing.aliyuncs.com"', 'host = "https://thing.aliyuncs.com/"', "host = ", "'host'", BOTH),
@@ -97,7 +113,7 @@ BROKEN: list[tuple[str, str, str, str, bool]] = [
     ('host      = "thing.aliyuncs.com"', 'host = "{zone}.aliyuncs.com"', "host = ", "{zone}", PARSER),
     ('"thing.aliyuncs.com" = "cn-hangzhou cn-shanghai"', '"thing" = "cn-hangzhou"', "[hosts]", "'thing'", BOTH),
     ('= "cn-hangzhou cn-shanghai"', '= ["cn-hangzhou"]', "[hosts]", "regions", BOTH),
-    ('number = "PageNumber", total', 'total', "pages", "'number'", BOTH),
+    ('number = "PageNumber", total', "total", "pages", "'number'", BOTH),
     ('number = "PageNumber", total', 'number = "PageNumber", offset = "Offset", total', "pages", "'number'", BOTH),
     ('number = "PageNumber", total = "TotalCount"', 'number = "PageNumber"', "pages", "JMESPath", BOTH),
     ("size = 50, number", 'size = "50", number', "pages", "size", BOTH),
@@ -137,7 +153,10 @@ def faults(text: str, service: str = "alibaba.thing") -> list[CatalogueError]:
 
 
 def schema_faults(text: str) -> list[str]:
-    return [error.message for error in VALIDATOR.iter_errors(dict(catalogue.parsed("alibaba.thing", text, where="t").tables))]
+    return [
+        error.message
+        for error in VALIDATOR.iter_errors(dict(catalogue.parsed("alibaba.thing", text, where="t").tables))
+    ]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}.{path.stem}")
@@ -156,7 +175,9 @@ def test_the_schema_is_one() -> None:
     Draft202012Validator.check_schema(SCHEMA)
 
 
-@pytest.mark.parametrize(("old", "new", "line", "reason", "both"), BROKEN, ids=[f"{new[:40]}-{n}" for n, (_, new, *_) in enumerate(BROKEN)])
+@pytest.mark.parametrize(
+    ("old", "new", "line", "reason", "both"), BROKEN, ids=[f"{new[:40]}-{n}" for n, (_, new, *_) in enumerate(BROKEN)]
+)
 def test_what_is_wrong_is_said_with_its_line(old: str, new: str, line: str, reason: str, both: bool) -> None:
     assert SOUND.count(old) >= 1
     text = SOUND.replace(old, new, 1)
@@ -168,7 +189,8 @@ def test_what_is_wrong_is_said_with_its_line(old: str, new: str, line: str, reas
 
 
 @pytest.mark.parametrize(
-    ("text", "line"), [("a = 1\nb = [\n", 2), ("a = 1\na = 2\n", 2), ("[A]\nx = 1\n\n[A]\n", 4), ("a = \n", 1), ("=\n", 1)]
+    ("text", "line"),
+    [("a = 1\nb = [\n", 2), ("a = 1\na = 2\n", 2), ("[A]\nx = 1\n\n[A]\n", 4), ("a = \n", 1), ("=\n", 1)],
 )
 def test_what_is_no_toml_is_said_with_its_line(text: str, line: int) -> None:
     with pytest.raises(CatalogueError) as caught:

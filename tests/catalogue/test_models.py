@@ -10,8 +10,8 @@ from tests.catalogue.rows import each, merged, rows
 from tests.catalogue.shapes import Missing, Shape, compiled, walk
 
 OF_AN_ITEM = (
-    "status", "failed_if", "partial_if", "message", "reason", "error_code", "resource", "resources", "result", "started_at",
-    "finished_at",
+    "status", "failed_if", "partial_if", "message", "reason", "error_code", "resource", "resources", "result",
+    "started_at", "finished_at",
 )  # fmt: skip
 
 

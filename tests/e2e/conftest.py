@@ -14,7 +14,7 @@ from local.process import free_port
 from local.receiver import Message, Receiver
 from local.run import serving
 from local.settings import Settings
-from local.simulator import ALIBABA, TENCENT, TENCENT_EXPIRED, Simulator
+from local.simulator import ALIBABA, TENCENT, TENCENT_EXPIRED, Credential, Simulator
 from local.stack import Stack
 
 SECRET = "whsec_" + "dGhpcyBpcyBhIHNlY3JldCBvZiB0aGUgdGVzdHM="
@@ -26,6 +26,20 @@ QUICK_PARAMETERS = {
 }
 
 
+OLD_KEY = Credential("tencent", "AKIDsimulatedOldKey0000000000000000", "simulatedOldSecret00000000000000")
+NEW_KEY = Credential("tencent", "AKIDsimulatedNewKey0000000000000000", "simulatedNewSecret00000000000000")
+
+
+def role(credential: Credential, arn: str, url: str) -> dict[str, Any]:
+    """An account without a key: its role is assumed by the key of the account that is named like its cloud."""
+    return {
+        "cloud": credential.cloud,
+        "role_arn": arn,
+        "source_account": credential.cloud,
+        "endpoints": credential.account(url)["endpoints"],
+    }
+
+
 def config_for(sim: Simulator, rx: Receiver) -> dict[str, dict[str, dict[str, Any]]]:
     webhook = {"type": "webhook", "secret": SECRET}
     return {
@@ -33,6 +47,10 @@ def config_for(sim: Simulator, rx: Receiver) -> dict[str, dict[str, dict[str, An
             "tencent": TENCENT.account(sim.url),
             "alibaba": ALIBABA.account(sim.url),
             "expired": TENCENT_EXPIRED.account(sim.url),
+            "rotated": OLD_KEY.account(sim.url),
+            "tencent-role": role(TENCENT, "qcs::cam::uin/100000000001:roleName/taskhook", sim.url),
+            "alibaba-role": role(ALIBABA, "acs:ram::1234567890123456:role/taskhook", sim.url),
+            "forbidden-role": role(ALIBABA, "acs:ram::1234567890123456:role/forbidden", sim.url),
         },
         "destinations": {
             "default": {**webhook, "url": rx.url("/hook")},

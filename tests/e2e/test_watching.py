@@ -121,7 +121,7 @@ def test_a_provider_that_never_recovers_loses_the_task_with_the_reason(world: Wo
     assert task["error"]["code"] == "InternalError"
 
 
-def test_expired_credentials_lose_the_task_and_say_what_to_do(world: World, posted: dict[Any, str]) -> None:
+def test_expired_credentials_are_told_of_and_say_what_to_do(world: World, posted: dict[Any, str]) -> None:
     task = world.settled(posted["expired account"])
     assert task["state"] == "lost"
     assert "expired" in task["error"]["hint"]

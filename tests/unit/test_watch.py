@@ -506,6 +506,18 @@ def test_a_look_that_broke_after_the_refusal_was_noted_still_tells(scene: MakeSc
     assert stage.task.state is State.LOST
 
 
+def test_what_one_process_remembers_does_not_undo_what_another_has_restored(
+    scene: MakeScene, make_task: MakeTask, denied: Answer
+) -> None:
+    stage = scene(denied)
+    other = make_task(task_id="other")
+    stage.store.tasks[other.id] = other
+    stage.look()
+    assert stage.store.restore_account("tencent") == [stage.id]
+    assert stage.look(id=other.id)["done"] is False
+    assert stage.store.accounts == {}
+
+
 def test_a_task_that_somebody_stopped_is_not_resumed(scene: MakeScene, denied: Answer) -> None:
     stage = scene(denied)
     stage.look()

@@ -60,12 +60,16 @@ class Pauses:
         return account in self._known
 
     def refused(self, task: Task, refusal: Refusal) -> bool:
-        """Note a refusal; whether this task is the one that tells its destinations."""
+        """Note a refusal; whether this task is the one that tells its destinations.
+
+        What is only remembered is not noted again: the account may have been restored meanwhile, by another process.
+        """
+        if not refusal.asked:
+            return False
         now = self.clock()
-        if refusal.asked:
-            while len(self._known) >= REMEMBERED:
-                del self._known[next(iter(self._known))]
-            self._known[task.account] = _Known(refusal, now + RECHECK_SECONDS, now + PROBE_SECONDS)
+        while len(self._known) >= REMEMBERED:
+            del self._known[next(iter(self._known))]
+        self._known[task.account] = _Known(refusal, now + RECHECK_SECONDS, now + PROBE_SECONDS)
         first = self.store.refuse_account(task.account, refusal.credential or "", task=task.id, now=now)
         if first:
             # The template makes a metric and an alarm of this event.

@@ -33,7 +33,9 @@ def _resources(provider: Provider, data: Mapping[str, Any]) -> tuple[Resource, .
     found = reading.get(data, "resourceIds") or reading.get(data, "instanceIds") or []
     if isinstance(found, dict):
         keyed = not {"instanceid", "resourceid"} & {key.casefold() for key in found}
-        found = [reading.Loose({"instanceId": key, **_item(value)}) for key, value in found.items()] if keyed else [found]
+        found = (
+            [reading.Loose({"instanceId": key, **_item(value)}) for key, value in found.items()] if keyed else [found]
+        )
     items = [_item(one) for one in found] if isinstance(found, list) else []
     return tuple(_resource(provider, one) for one in items if _machine(one))
 

@@ -24,10 +24,12 @@ ENDINGS = (State.RUNNING, State.SUCCEEDED, State.FAILED, State.PARTIAL, State.CA
 
 FILE_KEYS = frozenset({"usual", "hosts"})
 """What stands at the head of a file only; everything else there holds for each of its entries."""
-ENTRY_KEYS = frozenset(
-    "action at batch code docs error_code errors example failed_if finished_at found hint host message note pages "
-    "partial_if patterns progress rate reason region request resource resources result sdk send service signature started_at "
-    "states status style task_id title twice version where".split()
+ENTRY_KEYS = frozenset({
+    "action", "at", "batch", "code", "docs", "error_code", "errors", "example", "failed_if", "finished_at", "found",
+    "hint", "host", "message", "note", "pages", "partial_if", "patterns", "progress", "rate", "reason", "region",
+    "request", "resource", "resources", "result", "sdk", "send", "service", "signature", "started_at", "states",
+    "status", "style", "task_id", "title", "twice", "version", "where",
+})  # fmt: skip
 )
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
