@@ -30,7 +30,6 @@ ENTRY_KEYS = frozenset({
     "request", "resource", "resources", "result", "sdk", "send", "service", "signature", "started_at", "states",
     "status", "style", "task_id", "title", "twice", "version", "where",
 })  # fmt: skip
-)
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _PART = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)(:int)?(\?)?\}")
