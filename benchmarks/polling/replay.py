@@ -6,15 +6,15 @@ from dataclasses import dataclass, fields
 from random import Random
 
 import numpy as np
-from taskhook.schedule import CAP, RHO, History, Progress, learned, next_wait, unfinished
 
 from benchmarks.polling.anchors import Anchor
 from benchmarks.polling.shapes import DEADLINE, Floats
+from taskhook.schedule import CAP, RHO, History, Progress, learned, next_wait, unfinished
 
 IN_FLIGHT = 20
 LOOK = 0.5
 SLEPT = 1.667
-"""Dollars per million: 300 ms of a 128 MB arm64 function for a look, and each second that a function waits by itself."""
+"""Dollars per million: 300 ms of a 128 MB arm64 function for a look, and each second that it waits by itself."""
 LEFT = 75.2
 """Three transitions and an invocation; so above 45 s the state machine waits."""
 FIXED = 128.0
@@ -43,7 +43,9 @@ class Watched:
     @staticmethod
     def joined(parts: "Iterable[Watched]") -> "Watched":
         rows = list(parts)
-        return Watched(**{one.name: np.concatenate([getattr(row, one.name) for row in rows]) for one in fields(Watched)})
+        return Watched(
+            **{one.name: np.concatenate([getattr(row, one.name) for row in rows]) for one in fields(Watched)}
+        )
 
 
 def wait_cost(wait: float) -> float:
@@ -56,11 +58,13 @@ def follow(times: list[float], durations: Floats) -> Watched:
     seen = np.searchsorted(ages, np.minimum(durations, DEADLINE))
     costs = np.cumsum(LOOK + np.minimum(SLEPT * np.diff(ages, prepend=0.0), LEFT))
     lag = np.where(durations <= DEADLINE, ages[seen] - durations, np.nan)
-    return Watched(durations=durations, looks=seen + 1.0, lag=lag, dollars=FIXED + costs[seen])
+    return Watched(
+        durations=durations, looks=np.asarray(seen + 1.0, dtype=np.float64), lag=lag, dollars=FIXED + costs[seen]
+    )
 
 
 def follow_anchor(anchor: Anchor, durations: Floats, seed: int) -> Watched:
-    rng = Random(seed)
+    rng = Random(seed)  # noqa: S311
     if not anchor.random:
         return follow(anchor.times(rng), durations)
     return Watched.joined(follow(anchor.times(rng), durations[row : row + 1]) for row in range(len(durations)))
@@ -75,7 +79,7 @@ def follow_learning(
     reports: Reports | None = None,
 ) -> Watched:
     """taskhook itself, task after task from an empty history, about ``IN_FLIGHT`` at a time."""
-    rng, item, history = Random(seed), dict[str, float](), History()
+    rng, item, history = Random(seed), dict[str, float](), History()  # noqa: S311
     apart = float(np.minimum(durations, DEADLINE).mean()) / IN_FLIGHT
     looks, lag, dollars = (np.zeros(len(durations)) for _ in range(3))
     lag[:] = np.nan
@@ -89,9 +93,7 @@ def follow_learning(
             dollars[task] += wait_cost(age - before)
         if age >= duration or age >= DEADLINE:
             added = (
-                learned(history, before, age, progress=progress[task])
-                if age >= duration
-                else unfinished(history, age)
+                learned(history, before, age, progress=progress[task]) if age >= duration else unfinished(history, age)
             )
             lag[task] = age - duration if duration <= DEADLINE else np.nan
             for name, weight in added.items():

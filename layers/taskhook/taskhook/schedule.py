@@ -32,7 +32,7 @@ _AGES, _RATIOS = len(AGES) - 1, len(RATIOS) - 1
 ALPHA = 0.5
 KAPPA = 1.0
 """The prior is worth one task,"""
-OMEGA = 0.1
+OMEGA = 0.04
 """and never less than this share of the tasks that are still possible: the belief that this one is of a new kind."""
 RHO = 0.02
 CAP = 10.0
@@ -93,7 +93,7 @@ class History:
 
     @staticmethod
     def from_item(item: Mapping[str, Any]) -> "History":
-        """Of a stored item ``{"k": 312, "b17": ..., "inf": ..., "r20": ...}``. One wrong number, and none is believed."""
+        """Of what is stored, ``{"k": 312, "b17": ..., "inf": ..., "r20": ...}``. One wrong number: all is empty."""
         k = _number(item.get("k", 0))
         if k is None or k != int(k) or k > _ABSURD:
             return History()
@@ -160,7 +160,7 @@ class Progress:
             return None
         at, share = self.marks[-1]
         rest = at * (1 - share) / share
-        return (at, rest) if 0 < rest and age - at <= STALLED * rest else None
+        return (at, rest) if rest > 0 and age - at <= STALLED * rest else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,7 +213,8 @@ def _crossing(
         rate = sqrt(2 * hazards[bucket] / worth(edges[bucket] * _HALFWAY))
         top = sqrt(edges[bucket + 1])
         if bucket == len(hazards) - 1 or rate * (top - root) >= need:
-            return (root + need / rate) ** 2
+            at = root + need / rate
+            return at * at
         need -= rate * (top - root)
         bucket, root = bucket + 1, top
 
@@ -258,7 +259,7 @@ def _quantile(alive: Sequence[float], edges: Sequence[float], start: float, part
     for bucket, weight in enumerate(alive):
         if weight and weight >= rest:
             bottom = max(start, edges[bucket])
-            return bottom * (edges[bucket + 1] / bottom) ** (rest / weight)
+            return bottom * exp(log(edges[bucket + 1] / bottom) * rest / weight)
         rest -= weight
     return edges[-1]
 

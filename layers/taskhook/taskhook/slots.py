@@ -165,18 +165,19 @@ HIGHEST_PRICE = 10_000.0
 """Waits grow with its root: a hundred times as long is as good as never."""
 _SHORTEST = 1.0
 _SAMPLE = 100.0
+"""So much at most does one delay count after a silence."""
 
 
 def priced(price: float, wait: float, delay: float, reservations: float = 1.0) -> float:
     """The price of a look after a reservation that was due in ``wait`` seconds and came out ``delay`` seconds later.
 
     1 where there is no congestion. It multiplies what a poll is worth in seconds of lag, so that waits stretch until
-    demand fits. ``reservations`` is for how many this one stands: a process sees its own only.
+    demand fits. ``reservations`` (1 or more) is for how many this one stands: a process sees its own only.
     """
-    weight = min(max(reservations, 0.0), _SAMPLE)
     if delay > TOLERATED:
-        return min(price * math.pow(1 + delay / max(wait, _SHORTEST), GAIN * weight), HIGHEST_PRICE)
-    return max(price * math.pow(1 - RELIEF, weight), 1.0)
+        exponent = GAIN * min(reservations, _SAMPLE)
+        return min(price * math.pow(1 + delay / max(wait, _SHORTEST), exponent), HIGHEST_PRICE)
+    return max(price * math.pow(1 - RELIEF, reservations), 1.0)
 
 
 @dataclass(slots=True)
@@ -298,7 +299,9 @@ class Calendar:
                 raise
             old: Any = error.response.get("Item", {})
             return None, old
-        return int(answer["Attributes"][f"s{counter}"]["N"]), {}
+        taken = int(float(answer["Attributes"][f"s{counter}"]["N"]))
+        # Below 1 where somebody has broken the counter: the place would be another quarter's.
+        return (taken, {}) if taken > 0 else (None, {})
 
     def _frontier(self, key: str, rate: Rate, item: int) -> int:
         """The first item with room from this one on, as long as items fill one after the other."""
@@ -311,6 +314,8 @@ class Calendar:
         return free
 
     def _is_full(self, key: str, rate: Rate, item: int) -> bool:
+        # A slow rate has items without a place: the next one speaks for them.
+        item = rate.next(item * _COUNTERS) // _COUNTERS
         # An old copy is good enough: what was full is full, and what is not free any more is found out by the write.
         answer = self._dynamodb.get_item(TableName=self._settings.table, Key=_id(key, item))
         end = (item + 1) * _COUNTERS
