@@ -6,9 +6,11 @@ from typing import Any
 
 from requests import Request
 
+from taskhook.durations import Durations
 from taskhook.errors import StoreConflict
 from taskhook.http import Answer
 from taskhook.queues import Queues
+from taskhook.schedule import History, Progress
 from taskhook.store import RefusedAccount, Store
 from taskhook.task import Delivery, Task
 
@@ -44,6 +46,12 @@ class MemoryStore(Store):
         if self.tasks[task.id] != seen:
             raise StoreConflict("the task has changed meanwhile")
         self._put(task)
+
+    def restart(self, task: Task, *, now: float, restarts: int) -> Task:
+        known = self.tasks[task.id]
+        if known.watch != task.watch:
+            raise StoreConflict("the task has changed meanwhile")
+        return self._put(replace(known, watch=known.watch + 1, watch_since=now, restarts=restarts))
 
     def refuse_account(self, name: str, credential: str, *, task: str, now: float) -> bool:
         known, told = self.accounts.get(name, ("", []))
@@ -90,3 +98,20 @@ class MemoryQueues(Queues):
 
     def _send(self, queue: str, body: dict[str, Any]) -> None:
         self.sent.append((queue, body))
+
+
+class MemoryDurations(Durations):
+    """What is remembered of durations, in this process only."""
+
+    def __init__(self) -> None:
+        self.histories: dict[str, History] = {}
+        self.taught: list[tuple[str, float, float, float | None]] = []
+
+    def of(self, task: Task) -> History:
+        return self.histories.get(task.provider, History())
+
+    def ended(self, task: Task, *, lo: float, hi: float, end: float | None, progress: Progress) -> None:
+        self.taught.append((task.state.value, lo, hi, end))
+
+    def given_up(self, task: Task, age: float) -> None:
+        self.taught.append((task.state.value, age, age, None))

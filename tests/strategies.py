@@ -4,8 +4,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from taskhook.schedule import Urgency
 from taskhook.states import State
-from taskhook.task import Attempt, Delivery, DeliveryState, Problem, Resource, Task
+from taskhook.task import Attempt, Delivery, DeliveryState, Estimate, Problem, Resource, Task
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 some_text = texts.filter(bool)
@@ -69,4 +70,12 @@ tasks = st.builds(
     restarts=numbers,
     troubles=numbers,
     trouble_since=st.none() | times,
+    paused=st.none() | some_text,
+    urgency=st.sampled_from([one.value for one in Urgency]),
+    wakes=numbers,
+    looked_at=st.none() | times,
+    marks=st.lists(st.tuples(times, st.floats(0, 1).map(lambda value: round(value, 4))), max_size=3).map(tuple),
+    steady=st.booleans(),
+    reason=st.none() | some_text,
+    estimate=st.none() | st.builds(Estimate, at=times, earliest=times, latest=times),
 )

@@ -57,7 +57,8 @@ def after(change: str, replicates: int, omega: float = schedule.OMEGA) -> tuple[
             before = USUAL * np.exp(SPREAD * rng.standard_normal(STEADY))
             runs.append(follow_learning(np.concatenate([before, CHANGES[change](rng)]), seed))
     ours = _change(runs, change)
-    apart = USUAL / ours.before
+    steady = np.concatenate([run[_BEFORE].durations for run in runs])
+    apart = float(steady.mean()) / (ours.before - 0.5)
     fixed = [follow([*np.arange(apart, DEADLINE, apart), DEADLINE], run.durations) for run in runs]
     return ours, _change(fixed, change)
 

@@ -15,7 +15,7 @@ from taskhook.schedule import CAP, RHO
 
 TASKS, WARM = 1200, 400
 """Of each shape; the first are not counted, where taskhook has still to learn."""
-LAMBDAS = (0.005, 0.03, 0.12, 0.5, 2.0, 4.0, 10.0, 30.0, 100.0)
+LAMBDAS = (0.0025, 0.03, 0.12, 0.5, 2.0, 4.0, 10.0, 30.0, 100.0)
 """Seconds of lag that one look is worth at any age: the right measure where mean seconds count."""
 
 type Runs = Mapping[str, Watched]

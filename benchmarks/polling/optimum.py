@@ -7,7 +7,7 @@ import numpy as np
 
 from benchmarks.polling.shapes import DEADLINE, Floats, Law
 
-_POINTS = 700
+_POINTS = 1000
 
 
 def optimum(law: Law, worth: Callable[[Floats], Floats]) -> list[float]:

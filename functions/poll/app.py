@@ -10,6 +10,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from taskhook import watch
 from taskhook.config import settings
 from taskhook.credentials import Accounts
+from taskhook.durations import Durations
 from taskhook.log import function_logger
 from taskhook.pauses import Pauses
 from taskhook.providers.catalogue import Catalogue
@@ -23,12 +24,14 @@ logger = function_logger()
 @cache
 def watcher() -> watch.Watcher:
     parameters = Parameters(settings())
-    store = Store(settings())
+    store, queues = Store(settings()), Queues(settings())
     return watch.Watcher(
         store=store,
         account=Accounts(parameters, clock=time.time).account,
         find=Catalogue(parameters.provider).find,
-        pauses=Pauses(store=store, queues=Queues(settings()), clock=time.time),
+        durations=Durations(settings()),
+        pauses=Pauses(store=store, queues=queues, clock=time.time),
+        queues=queues,
         patience=settings().patience,
         clock=time.time,
         rng=SystemRandom(),

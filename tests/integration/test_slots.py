@@ -138,8 +138,8 @@ def test_a_throttled_key_is_halved_for_all_with_three_writes(client: Counted, pr
     process().throttled(KEY, FAST, now=START)
     assert (client.writes, client.failed) == (6, 3)
     other = process()
-    found = [other.reserve(KEY, FAST, START, now=START).at for _ in range(90)]
-    assert START + 9.7 <= max(found) < START + 10
+    found = [other.reserve(KEY, FAST, START, now=START).at for _ in range(27)]
+    assert START + 2.7 <= max(found) < START + 3
 
 
 @pytest.mark.parametrize("rate", [FAST, SLOW], ids=str)
@@ -152,7 +152,7 @@ def test_many_threads_of_many_processes_never_share_a_place(process: Process, ra
     ordered = sorted(slot.at for slot in found)
     gaps = [after - before for before, after in pairwise(ordered)]
     assert min(gaps) >= 1 / rate.planned - 1e-6
-    assert ordered[-1] < START + 2 + THREADED / rate.planned + 1
+    assert ordered[-1] < START + 2 + THREADED / rate.planned + 16 / min(4, rate.planned)
 
 
 def error(code: str) -> ClientError:

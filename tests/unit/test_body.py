@@ -14,6 +14,7 @@ from taskhook.api.body import Installation, Wish, parse_wish
 from taskhook.api.problem import ProblemError
 from taskhook.errors import ConfigError
 from taskhook.providers.catalogue import Catalogue
+from taskhook.schedule import Urgency
 from tests.strategies import json_values
 
 VALID = {
@@ -77,6 +78,7 @@ def test_what_is_left_out_falls_back_as_promised() -> None:
     parsed = wish(notify=...)
     assert parsed.provider.name == "tencent.clb.DescribeTaskStatus"
     assert (parsed.account, parsed.timeout, parsed.title, parsed.metadata) == ("tencent", 86_400, None, {})
+    assert parsed.urgency is Urgency.NORMAL
     assert parsed.notify == {"default": None}
 
 
@@ -344,3 +346,13 @@ def test_an_api_that_needs_two_values_takes_them_with_a_slash_between() -> None:
     parsed = wish(provider="tencent.cvm", task_id="ins-1a2b3c/55c85074-3e7f-4c6d")
     assert parsed.task_id == "ins-1a2b3c/55c85074-3e7f-4c6d"
     assert "{InstanceId}/{RequestId}" in faults(provider="tencent.cvm", task_id="ins-1a2b3c")["task_id"]
+
+
+@pytest.mark.parametrize("urgency", list(Urgency))
+def test_urgency_is_one_of_three_words(urgency: Urgency) -> None:
+    assert wish(urgency=urgency.value).urgency is urgency
+
+
+@pytest.mark.parametrize("value", ["", "HIGH", "urgent", 3, None, [], True])
+def test_any_other_urgency_is_a_fault_that_names_them(value: Any) -> None:
+    assert "low, normal, high" in faults(urgency=value)["urgency"]

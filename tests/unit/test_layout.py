@@ -17,7 +17,7 @@ LAYER = ROOT / "layers/taskhook"
 LIBRARY = sorted((LAYER / "taskhook").rglob("*.py"))
 FUNCTIONS = sorted((ROOT / "functions").glob("*/app.py"))
 
-CORE = {"accounts", "addresses", "backoff", "errors", "nesting", "states", "task", "times"}
+CORE = {"accounts", "addresses", "backoff", "errors", "nesting", "schedule", "states", "task", "times"}
 SPECIAL = {"bm", "media"}
 """What data cannot say of single APIs: modules of ``providers`` that entries of the catalogue name."""
 IMPURE = {"asyncio", "os", "random", "secrets", "select", "socket", "ssl", "subprocess", "threading", "time", "uuid"}
@@ -26,7 +26,7 @@ NOW = {"now", "utcnow", "today", "time", "monotonic", "random", "urandom", "uuid
 THIRD_PARTY = {
     "aws_lambda_powertools": {"log"},
     "boto3": set(),
-    "botocore": {"aws", "reconcile", "secret", "start", "store", "submit"},
+    "botocore": {"aws", "durations", "slots", "reconcile", "secret", "start", "store", "submit"},
     "jmespath": {"providers"},
     "requests": {"http", "deliver", "providers", "roles", "destinations", "signing"},
     "urllib3": {"http"},

@@ -296,7 +296,7 @@ def test_a_full_half_minute_is_skipped_with_one_write_and_remembered(process: Pr
     assert (table.writes, table.reads) == (4, 0)
 
 
-@pytest.mark.parametrize("minutes", [3, 10, 60, 600])
+@pytest.mark.parametrize("minutes", [3, 10, 60, 300])
 def test_a_long_backlog_costs_a_new_process_some_reads_and_finds_the_very_next_slot(
     process: Process, minutes: int
 ) -> None:
@@ -369,7 +369,7 @@ class Turns:
     wishes=st.lists(st.lists(st.floats(NOW, NOW + 2), min_size=1, max_size=12), min_size=2, max_size=5),
     data=st.data(),
 )
-@limits(max_examples=120, deadline=None)
+@limits(max_examples=80, deadline=None)
 def test_no_interleaving_of_processes_grants_more_than_the_cap_or_a_place_twice(
     process: Process, one: Rate, wishes: list[list[float]], data: st.DataObject
 ) -> None:
@@ -603,11 +603,12 @@ def test_more_delay_is_never_cheaper(p: float, wait: float, delay: float, more: 
 @given(st.floats(1.01, 10_000), st.floats(1, 1e6), st.floats(0, 2))
 def test_a_slot_in_time_makes_it_cheaper(p: float, wait: float, delay: float) -> None:
     assert priced(p, wait, delay) < p
-    assert priced(p, wait, delay) == pytest.approx(p * (1 - 1 / 4000))
+    assert priced(p, wait, delay) == pytest.approx(p * (1 - 1 / 2000))
 
 
 def test_the_price_is_the_measured_one() -> None:
-    assert priced(2.0, 100, 50) == pytest.approx(2 * 1.5 ** (2 / 2000))
+    assert priced(2.0, 100, 30) == pytest.approx(2 * 1.3 ** (2 / 2000))
+    assert priced(2.0, 1, 300) == pytest.approx(2 * 1.5 ** (2 / 2000))
     assert priced(1.0, 100, 2) == 1.0
 
 
@@ -623,7 +624,7 @@ def test_a_process_that_sees_one_of_many_reservations_counts_it_for_all(
 
 def test_a_calendar_keeps_the_price_of_each_key(process: Process) -> None:
     calendar = process(Table())
-    for _ in range(300):
+    for _ in range(600):
         calendar.reserve(KEY, FAST, NOW + 2, now=NOW)
     assert 1.1 < calendar.price(KEY) < 2
     assert calendar.price("another") == 1.0

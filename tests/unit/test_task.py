@@ -17,6 +17,8 @@ CONTRACT = {
     "id", "provider", "account", "region", "task_id", "title", "metadata", "state", "provider_state", "progress",
     "message", "error", "resources", "result", "submitted_at", "started_at", "finished_at", "observed_at", "polls",
     "next_poll_at", "deadline", "deliveries",
+    # Beyond the contract: why the next look is when it is, and how long it took.
+    "next_poll_reason", "estimate", "took_seconds", "seen_within_seconds", "urgency",
 }  # fmt: skip
 
 

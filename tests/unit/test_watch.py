@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from taskhook import watch
 from taskhook.accounts import Account
-from taskhook.backoff import LONGEST_WAIT, SHORTEST_WAIT
 from taskhook.config import Settings
 from taskhook.errors import (
     AddressRefused,
@@ -24,10 +23,11 @@ from taskhook.http import Answer
 from taskhook.pauses import PROBE_SECONDS, RECHECK_SECONDS, Pauses
 from taskhook.providers.catalogue import Catalogue
 from taskhook.providers.model import Observation, Outcome, Refusal, Trouble
+from taskhook.schedule import LONGEST_WAIT, SHORTEST_WAIT, History, learned
 from taskhook.states import ANSWERED, State
 from taskhook.task import Delivery, DeliveryState, Problem, Resource, Task
 from tests.conftest import NOW, Clock, MakeAccount, MakeAnswer, MakeTask
-from tests.fakes import Line, MemoryQueues, MemoryStore
+from tests.fakes import Line, MemoryDurations, MemoryQueues, MemoryStore
 from tests.strategies import problems, resources, tasks, texts
 
 PATIENCE = 3600.0
@@ -64,8 +64,8 @@ def running(**more: Any) -> Observation:
     return Observation(**{"state": State.RUNNING, "provider_state": "2", **more})
 
 
-def decide(task: Task, outcome: Outcome, *, now: float = NOW + 30, seed: int = 1, tells: bool = False) -> Task:
-    return watch.decide(task, outcome, now=now, rng=Random(seed), patience=PATIENCE, tells=tells)  # noqa: S311
+def decide(task: Task, outcome: Outcome, *, now: float = NOW + 30, seed: int = 1, **more: Any) -> Task:
+    return watch.decide(task, outcome, now=now, rng=Random(seed), patience=PATIENCE, **more)  # noqa: S311
 
 
 # --- decisions -------------------------------------------------------------------------------------------------------
@@ -272,6 +272,65 @@ def test_a_young_task_is_looked_at_often_and_an_old_one_rarely(make_task: MakeTa
     assert 200 < (old.next_poll_at or 0) - NOW - 80_000 <= LONGEST_WAIT
 
 
+def known(*durations: float) -> History:
+    """What is remembered after tasks that took so long."""
+    history = History()
+    for seconds in durations:
+        item = history.to_item()
+        for name, weight in learned(history, seconds * 0.99, seconds).items():
+            item[name] = item.get(name, 0) + weight
+        history = History.from_item(item)
+    return history
+
+
+def test_the_next_look_comes_when_tasks_of_the_kind_use_to_end(make_task: MakeTask) -> None:
+    cold = decide(make_task(), running(), now=NOW + 60)
+    learnt = decide(make_task(), running(), now=NOW + 60, history=known(*[1200.0] * 50))
+    assert (cold.next_poll_at or 0) - NOW < 120
+    assert 180 < (learnt.next_poll_at or 0) - NOW < 1300
+    assert cold.reason is not None
+    assert "no earlier tasks" in cold.reason
+    assert learnt.reason is not None
+    assert "from 50 earlier tasks" in learnt.reason
+    assert cold.estimate is None
+    assert learnt.estimate is not None
+    assert NOW + 900 < learnt.estimate.earliest <= learnt.estimate.at <= learnt.estimate.latest < NOW + 1500
+
+
+def test_more_urgency_never_means_a_later_look(make_task: MakeTask) -> None:
+    waits = [
+        decide(make_task(urgency=urgency), running(), now=NOW + 500).next_poll_at or 0
+        for urgency in ("high", "normal", "low")
+    ]
+    assert waits == sorted(waits)
+    assert waits[0] < waits[2]
+
+
+def test_progress_is_kept_and_beats_the_history(make_task: MakeTask) -> None:
+    task = decide(make_task(), running(progress=0.1), now=NOW + 60)
+    task = decide(task, running(progress=0.9), now=NOW + 540)
+    assert task.marks == ((60, 0.1), (540, 0.9))
+    assert task.reason is not None
+    assert task.reason.startswith("90 % done")
+    assert (task.next_poll_at or 0) - NOW - 540 < 90
+
+
+def test_a_look_without_an_answer_says_so_and_is_not_the_look_before_the_end(make_task: MakeTask) -> None:
+    task = decide(make_task(), running(), now=NOW + 10)
+    troubled = decide(task, refusal(Trouble.TRANSIENT), now=NOW + 20)
+    assert troubled.reason == "the latest look brought no answer (Code)"
+    ended = decide(troubled, Observation(state=State.SUCCEEDED, provider_state="0"), now=NOW + 30)
+    assert (ended.looked_at, ended.took, ended.seen_within) == (NOW + 10, 30.0, 20.0)
+
+
+def test_the_providers_own_time_says_how_late_the_end_was_seen(make_task: MakeTask) -> None:
+    task = decide(make_task(), running(), now=NOW + 10)
+    seen = Observation(state=State.FAILED, provider_state="1", finished_at=NOW + 25)
+    ended = decide(task, seen, now=NOW + 30)
+    assert (ended.took, ended.seen_within) == (25.0, 5.0)
+    assert ended.news()["took_seconds"] == 25.0
+
+
 def test_a_look_that_succeeds_forgives_the_watches_that_died(make_task: MakeTask) -> None:
     assert decide(make_task(restarts=4), running()).restarts == 0
 
@@ -292,6 +351,7 @@ class Scene:
         self.clock = Clock(NOW + 30)
         self.id = task.id
         self.queues = MemoryQueues(NO_SETTINGS)
+        self.durations = MemoryDurations()
         self.pauses = Pauses(store=self.store, queues=self.queues, clock=self.clock)
 
     def read_account(self, name: str, *, fresh: bool) -> Account | Refusal:
@@ -305,7 +365,9 @@ class Scene:
             store=self.store,
             account=self.read_account,
             find=Catalogue().find,
+            durations=self.durations,
             pauses=self.pauses,
+            queues=self.queues,
             patience=PATIENCE,
             clock=self.clock,
             rng=Random(1),  # noqa: S311
@@ -576,6 +638,57 @@ def test_a_provider_that_is_not_known_here_is_waited_for(scene: MakeScene) -> No
     stage.clock.now += PATIENCE
     stage.look()
     assert stage.task.state is State.LOST
+
+
+def test_how_long_a_task_took_is_remembered_once(scene: MakeScene, clb: Callable[..., Answer]) -> None:
+    stage = scene(clb(2), clb(0))
+    stage.look()
+    stage.clock.now += 10
+    stage.look()
+    stage.look()
+    assert stage.durations.taught == [("succeeded", 30.0, 40.0, None)]
+
+
+def test_a_task_that_did_not_end_in_time_is_remembered_as_such(scene: MakeScene, clb: Callable[..., Answer]) -> None:
+    stage = scene(clb(2), deadline=NOW + 30)
+    stage.look()
+    assert stage.durations.taught == [("timed_out", 30.0, 30.0, None)]
+
+
+def test_what_was_lost_or_refused_teaches_nothing(scene: MakeScene, clb: Callable[..., Answer]) -> None:
+    stage = scene(clb(None, Error={"Code": "UnauthorizedOperation"}))
+    stage.look()
+    assert stage.task.state is State.LOST
+    assert stage.durations.taught == []
+
+
+def test_a_long_watch_goes_on_in_a_new_execution_and_keeps_its_identity(
+    scene: MakeScene, clb: Callable[..., Answer]
+) -> None:
+    stage = scene(clb(2), clb(2), clb(0), wakes=watch.WAKES - 2)
+    assert stage.look()["done"] is False
+    payload = stage.look()
+    assert (payload["done"], payload["notify"]) == (True, [])
+    assert [body for _, body in stage.queues.sent] == [{"id": stage.id, "watch": 2}]
+    assert (stage.task.id, stage.task.watch, stage.task.state) == (stage.id, 2, State.RUNNING)
+    assert stage.look(1)["notify"] == []
+    assert stage.look(2)["notify"] != []
+    assert stage.task.state is State.SUCCEEDED
+
+
+def test_a_long_watch_that_is_stopped_while_it_is_handed_over_stays_stopped(
+    scene: MakeScene, clb: Callable[..., Answer]
+) -> None:
+    stage = scene(clb(2), wakes=watch.WAKES - 1)
+    taken = stage.store.restart
+
+    def stopped(task: Task, **more: Any) -> Task:
+        stage.store.tasks[task.id] = replace(task, state=State.STOPPED, watch=task.watch + 1)
+        return taken(task, **more)
+
+    stage.store.restart = stopped  # type: ignore[method-assign]
+    assert stage.look()["done"] is True
+    assert (stage.task.state, stage.queues.sent) == (State.STOPPED, [])
 
 
 def test_a_look_has_a_total_time_and_asks_for_the_task(scene: MakeScene, clb: Callable[..., Answer]) -> None:

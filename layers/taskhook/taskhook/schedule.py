@@ -143,12 +143,12 @@ class Progress:
 
     def moved(self, age: float, share: float | None) -> "Progress":
         """After a look at ``age``; nothing changes where nothing usable is reported."""
-        if share is None or not (isfinite(age) and age > 0 and EARLIEST_SHARE <= share <= 1):
+        if share is None or not (isfinite(age) and age > 0 and 0 <= share <= 1):
             return self
         last = self.marks[-1][1] if self.marks else 0.0
         if share < last - EARLIEST_SHARE:
             return replace(self, steady=False)
-        if share <= last:
+        if share <= last or share < EARLIEST_SHARE:
             return self
         tenths = [int(10 * one) for _, one in self.marks[-2:]]
         marks = self.marks[:-1] if len(tenths) == 2 and tenths[0] == tenths[1] else self.marks
@@ -186,6 +186,7 @@ def next_wait(
     """Seconds until the next look at a task that runs for ``age`` seconds already (below 0 where clocks disagree).
 
     ``price`` is at least 1, and more when there are more looks to make than a provider allows.
+    An installation may set ``rho`` and ``cap``, both above 0.
     """
     age = _sane(age)
     stretch = STRETCH[urgency] * min(max(1.0, price), _DEAREST)
@@ -281,7 +282,7 @@ def reason(history: History, age: float, progress: Progress | None = None) -> st
 
 def _about(seconds: float) -> str:
     """To two digits or so: nobody knows better."""
-    step = next((step for limit, step in ((60, 1), (600, 10), (3600, 60), (36_000, 600)) if seconds < limit), 3600)
+    step = next((step for limit, step in ((60, 1), (300, 10), (3600, 60), (36_000, 600)) if seconds < limit), 3600)
     return duration(step * round(seconds / step))
 
 
@@ -323,8 +324,10 @@ def _spread(edges: Sequence[float], weights: Sequence[float], lo: float, hi: flo
     lo, hi = (min(max(edges[0], one), edges[-1]) for one in (lo, hi))
     first, last = _bucket(edges, lo), _bucket(edges, hi)
     parts = {bucket: _covered(edges, bucket, lo, hi) * (weights[bucket] + floor) for bucket in range(first, last + 1)}
-    parts = {bucket: part for bucket, part in parts.items() if part > _DUST * sum(parts.values())}
-    return {bucket: part / sum(parts.values()) for bucket, part in parts.items()} or {last: 1.0}
+    dust = _DUST * sum(parts.values())
+    parts = {bucket: part for bucket, part in parts.items() if part > dust}
+    whole = sum(parts.values())
+    return {bucket: part / whole for bucket, part in parts.items()} or {last: 1.0}
 
 
 def rebased(item: Mapping[str, Any]) -> dict[str, float] | None:

@@ -52,7 +52,7 @@ logger = logging.getLogger(__name__)
 
 PLANNED = (9, 10)
 """The share of a documented limit that is planned with."""
-LEAD = 1.0
+LEAD = 1.5
 """Seconds before its slot at which an execution should wake: it sleeps the rest, so that a cold start does no harm."""
 LATE = 1 / 18
 """Seconds after its slot in which a request may still be sent, whatever the limit."""
@@ -63,6 +63,8 @@ _KEPT = 600
 """Seconds that an item outlives its last slot."""
 _WALK = 4
 """Full items in a row that are found out by writing; those behind them are skipped by reading."""
+_SPREAD = 4
+"""Who has lost that many races spreads over 16 quarters."""
 _FARTHEST = 2**16
 """Items, 22 days of them."""
 _WRITES = 100
@@ -158,12 +160,14 @@ class Slot:
 
 
 GAIN = 1 / 1000
-RELIEF = 1 / 4000
+RELIEF = 1 / 2000
 TOLERATED = 2.0
 """Seconds of delay that are no congestion."""
 HIGHEST_PRICE = 10_000.0
 """Waits grow with its root: a hundred times as long is as good as never."""
 _SHORTEST = 1.0
+_STEEPEST = 1.5
+"""A herd's first round delays short waits by a hundred times their length, and is over before a price can help."""
 _SAMPLE = 100.0
 """So much at most does one delay count after a silence."""
 
@@ -176,7 +180,8 @@ def priced(price: float, wait: float, delay: float, reservations: float = 1.0) -
     """
     if delay > TOLERATED:
         exponent = GAIN * min(reservations, _SAMPLE)
-        return min(price * math.pow(1 + delay / max(wait, _SHORTEST), exponent), HIGHEST_PRICE)
+        stretch = min(1 + delay / max(wait, _SHORTEST), _STEEPEST)
+        return min(price * math.pow(stretch, exponent), HIGHEST_PRICE)
     return max(price * math.pow(1 - RELIEF, reservations), 1.0)
 
 
@@ -209,8 +214,9 @@ class Calendar:
     def __init__(self, settings: Settings, client: "DynamoDBClient | None" = None, rng: Random | None = None) -> None:
         self._settings = settings
         self._client = client
+        self._rng = rng or Random()  # noqa: S311
         # Apart from the grid and from other processes: it is used when there is no calendar to agree on.
-        self._phase = (rng or Random()).random()  # noqa: S311
+        self._phase = self._rng.random()
         self._keys: dict[str, _Known] = {}
         self._lock = Lock()
 
@@ -260,16 +266,23 @@ class Calendar:
 
     def _place(self, key: str, rate: Rate, known: _Known, earliest: float) -> int:
         start = math.ceil(earliest * _QUARTERS)
-        quarter = rate.next(known.after_full(start))
-        walked = 0
+        quarter, walked, races, told = rate.next(known.after_full(start)), 0, 0, False
+        passed: list[int] = []
         for _ in range(_WRITES):
             taken, item = self._take(key, rate, quarter)
             if taken is not None:
-                known.found_full(start, quarter + (taken == rate.room(quarter)))
+                known.found_full(start, min([*passed, quarter + (taken == rate.room(quarter))]))
                 return rate.first(quarter) + taken - 1
-            here = quarter // _COUNTERS
-            quarter = _free(rate, item, quarter, (here + 1) * _COUNTERS)
-            if quarter // _COUNTERS != here:
+            races += told
+            end = (quarter // _COUNTERS + 1) * _COUNTERS
+            quarter = _free(rate, item, quarter, end)
+            told = bool(item) and quarter < end
+            # Many who all go for the same few places get in each other's way: the more often, the wider they spread.
+            for _ in range(self._rng.randrange(2 ** min(races, _SPREAD))):
+                if quarter < end:
+                    passed.append(quarter)
+                    quarter = _free(rate, item, quarter, end)
+            if quarter >= end:
                 walked += 1
                 if walked >= _WALK:
                     quarter = self._frontier(key, rate, quarter // _COUNTERS) * _COUNTERS

@@ -35,6 +35,7 @@ TOLD_AGAIN = 86400.0
 _LOOKED = (
     "state", "provider_state", "progress", "message", "error", "resources", "result", "request_id", "started_at",
     "finished_at", "observed_at", "polls", "next_poll_at", "restarts", "troubles", "trouble_since", "paused",
+    "wakes", "looked_at", "marks", "steady", "reason", "estimate",
 )  # fmt: skip
 """What a look may change. Deliveries are not among them: a caller may be adding one at the same moment."""
 

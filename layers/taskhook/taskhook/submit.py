@@ -73,6 +73,7 @@ def _new(desk: Desk, wish: Wish) -> Task:
         task_id=wish.task_id,
         title=wish.title,
         metadata=wish.metadata,
+        urgency=wish.urgency.value,
         submitted_at=now,
         deadline=now + wish.timeout,
         next_poll_at=now,

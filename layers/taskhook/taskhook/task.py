@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Self
 
-from taskhook.states import State
+from taskhook.states import ANSWERED, State
 from taskhook.times import rfc3339
 
 
@@ -72,12 +72,23 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """When a task will end: as likely sooner as later, and the times between which eight of ten end."""
+
+    at: float
+    earliest: float
+    latest: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """One watched task. Times are seconds since the epoch.
 
     ``watch`` numbers the watches of this task, from 1: a state machine execution that carries an older number has been
     superseded and ends without a word. ``sealed`` holds this task's own destinations, encrypted, by their label.
-    ``paused`` is set while its account is refused: it names the stored credential that was.
+    ``paused`` is set while its account is refused: it names the stored credential that was. ``wakes`` counts the times
+    that its watches woke, with a look or without; ``looked_at`` is the latest look that brought an answer; ``marks``
+    and ``steady`` are the progress that was reported (see schedule.py); ``reason`` says why the next look is when it is.
     """
 
     id: str
@@ -110,6 +121,13 @@ class Task:
     troubles: int = 0
     trouble_since: float | None = None
     paused: str | None = None
+    urgency: str = "normal"
+    wakes: int = 0
+    looked_at: float | None = None
+    marks: tuple[tuple[float, float], ...] = ()
+    steady: bool = True
+    reason: str | None = None
+    estimate: Estimate | None = None
 
     @property
     def pending(self) -> list[str]:
@@ -143,6 +161,8 @@ class Task:
         known["resources"] = tuple(
             Resource(id=one["id"], state=State(one["state"])) for one in known.get("resources", ())
         )
+        known["marks"] = tuple((age, share) for age, share in known.get("marks", ()))
+        known["estimate"] = Estimate(**known["estimate"]) if known.get("estimate") else None
         known["deliveries"] = {name: Delivery.from_dict(one) for name, one in known.get("deliveries", {}).items()}
         known.setdefault("region", None)
         return cls(**known)
@@ -177,8 +197,37 @@ class Task:
             "observed_at": rfc3339(self.observed_at),
             "polls": self.polls,
             "next_poll_at": rfc3339(self.next_poll_at),
+            "next_poll_reason": self.reason if self.next_poll_at is not None else None,
+            "estimate": self._estimate(),
+            "took_seconds": self.took,
+            "seen_within_seconds": self.seen_within,
+            "urgency": self.urgency,
             "deadline": rfc3339(self.deadline),
         }
+
+    def _estimate(self) -> dict[str, str | None] | None:
+        if self.estimate is None or self.state.terminal:
+            return None
+        one = self.estimate
+        return {"at": rfc3339(one.at), "earliest": rfc3339(one.earliest), "latest": rfc3339(one.latest)}
+
+    @property
+    def took(self) -> float | None:
+        """Seconds from the submission to the end, or to when we saw it where the provider gives no time of its own."""
+        if self.observed_at is None or self.state not in ANSWERED:
+            return None
+        ended = self.finished_at if self.finished_at is not None else self.observed_at
+        return round(max(0.0, min(ended, self.observed_at) - self.submitted_at), 1)
+
+    @property
+    def seen_within(self) -> float | None:
+        """How late the end was seen, at most: since the provider's own time, else since the look before."""
+        if self.observed_at is None or self.state not in ANSWERED:
+            return None
+        before = self.looked_at if self.looked_at is not None else self.submitted_at
+        if self.finished_at is not None:
+            before = max(before, min(self.finished_at, self.observed_at))
+        return round(max(0.0, self.observed_at - before), 1)
 
     def with_delivery(self, name: str, delivery: Delivery) -> "Task":
         return replace(self, deliveries={**self.deliveries, name: delivery})

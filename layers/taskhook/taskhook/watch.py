@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
-from taskhook import backoff, http
+from taskhook import backoff, http, schedule
 from taskhook.accounts import Account
 from taskhook.credentials import unusable
+from taskhook.durations import Durations
 from taskhook.errors import (
     AddressRefused,
     CatalogueError,
@@ -20,9 +21,11 @@ from taskhook.errors import (
 from taskhook.pauses import Pauses
 from taskhook.providers import asking
 from taskhook.providers.model import Observation, Outcome, Provider, Question, Refusal, Trouble
-from taskhook.states import State
+from taskhook.queues import Queues
+from taskhook.schedule import History, Progress, Urgency
+from taskhook.states import ANSWERED, State
 from taskhook.store import Store
-from taskhook.task import Problem, Task
+from taskhook.task import Estimate, Problem, Task
 from taskhook.times import duration, rfc3339_millis
 
 logger = logging.getLogger(__name__)
@@ -36,6 +39,12 @@ DOUBTS = 5
 FORGOTTEN = 3
 """Looks in a row that may say "no such task" of one that the provider has known: an index may lag behind."""
 
+WAKES = 1000
+"""Times that one execution wakes before it hands the watch over to a new one. Step Functions ends an execution with
+25,000 events in its history, and each time makes about ten."""
+
+NO_HISTORY = History()
+
 type AccountOf = Callable[..., Account | Refusal]
 type Find = Callable[[str], Provider | None]
 type Send = Callable[..., http.Answer]
@@ -48,7 +57,9 @@ class Watcher:
     store: Store
     account: AccountOf
     find: Find
+    durations: Durations
     pauses: Pauses
+    queues: Queues
     patience: float
     clock: Callable[[], float]
     rng: Random
@@ -69,7 +80,15 @@ def look(watcher: Watcher, id: str, watch: int) -> dict[str, Any]:
     outcome = ask(watcher, task)
     refused = isinstance(outcome, Refusal) and outcome.trouble is Trouble.CREDENTIALS
     tells = isinstance(outcome, Refusal) and refused and watcher.pauses.refused(task, outcome)
-    after = decide(task, outcome, now=watcher.clock(), rng=watcher.rng, patience=watcher.patience, tells=tells)
+    after = decide(
+        task,
+        outcome,
+        history=watcher.durations.of(task),
+        now=watcher.clock(),
+        rng=watcher.rng,
+        patience=watcher.patience,
+        tells=tells,
+    )
     try:
         saved = watcher.store.save_look(after)
     except StoreConflict:
@@ -77,8 +96,35 @@ def look(watcher: Watcher, id: str, watch: int) -> dict[str, Any]:
         return _over(id, watch)
     if isinstance(outcome, Observation):
         watcher.pauses.answered(task)
+    _remember(watcher, saved)
     _log(saved)
-    return payload(saved)
+    return _handed_over(watcher, saved) if saved.wakes % WAKES == 0 and not saved.state.terminal else payload(saved)
+
+
+def _remember(watcher: Watcher, task: Task) -> None:
+    """How long it took, for the tasks of its kind that come after it."""
+    now = task.observed_at or task.submitted_at
+    if task.state in ANSWERED:
+        lo = (task.looked_at or task.submitted_at) - task.submitted_at
+        end = task.finished_at - task.submitted_at if task.finished_at is not None else None
+        watcher.durations.ended(task, lo=lo, hi=now - task.submitted_at, end=end, progress=_progress(task))
+    elif task.state is State.TIMED_OUT:
+        watcher.durations.given_up(task, now - task.submitted_at)
+
+
+def _progress(task: Task) -> Progress:
+    """What the task has reported so far, without marks that cannot be: a record may be broken."""
+    marks = tuple((age, share) for age, share in task.marks if age > 0 and schedule.EARLIEST_SHARE <= share <= 1)
+    return Progress(marks=marks, steady=task.steady)
+
+
+def _handed_over(watcher: Watcher, task: Task) -> dict[str, Any]:
+    """A new watch goes on, under the next number; the task itself does not notice."""
+    try:
+        watcher.queues.start_watch(watcher.store.restart(task, now=watcher.clock(), restarts=0))
+    except StoreConflict:
+        logger.info("stopped while it was handed over", extra={"task": task.id, "watch": task.watch})
+    return _over(task.id, task.watch)
 
 
 def payload(task: Task) -> dict[str, Any]:
@@ -152,20 +198,29 @@ def _unreachable(error: TransportError, hint: str | None) -> Problem:
     return Problem(code=type(error).__name__, message=str(error), hint=hint)
 
 
-def decide(task: Task, outcome: Outcome, *, now: float, rng: Random, patience: float, tells: bool = False) -> Task:
-    """The task after a look. Pure: what was seen, the time and the dice decide everything.
+def decide(
+    task: Task,
+    outcome: Outcome,
+    *,
+    now: float,
+    rng: Random,
+    patience: float,
+    history: History = NO_HISTORY,
+    tells: bool = False,
+) -> Task:
+    """The task after a look. Pure: what was seen, what is known of its kind, the time and the dice decide everything.
 
     ``tells``: the account is refused, and this is the task that tells somebody.
     """
     asked = isinstance(outcome, Observation) or outcome.asked
-    looked = replace(task, polls=task.polls + asked, restarts=0)
+    looked = replace(task, polls=task.polls + asked, wakes=task.wakes + 1, restarts=0)
     if isinstance(outcome, Observation):
         after = _observed(looked, outcome, now)
     else:
         after = _refused(looked, outcome, now, patience, tells)
     if not after.state.terminal and now >= task.deadline:
         after = _ended(after, State.TIMED_OUT, _late(after, outcome), now)
-    return after if after.state.terminal else _scheduled(after, outcome, now, rng)
+    return after if after.state.terminal else _scheduled(after, outcome, history, now, rng)
 
 
 def _observed(task: Task, seen: Observation, now: float) -> Task:
@@ -177,6 +232,7 @@ def _observed(task: Task, seen: Observation, now: float) -> Task:
     passing = seen.passing and (task.provider_state or "").casefold() != (seen.provider_state or "").casefold()
     if passing:
         seen = replace(seen, state=State.RUNNING, error=None, result=None, finished_at=None)
+    progress = _progress(task) if seen.state.terminal else _progress(task).moved(now - task.submitted_at, seen.progress)
     return replace(
         task,
         state=seen.state,
@@ -191,6 +247,10 @@ def _observed(task: Task, seen: Observation, now: float) -> Task:
         finished_at=seen.finished_at,
         observed_at=now if seen.state.terminal else None,
         next_poll_at=None,
+        # The look before the end stays: the task ended after it.
+        looked_at=task.looked_at if seen.state.terminal else now,
+        marks=progress.marks,
+        steady=progress.steady,
         troubles=0,
         trouble_since=None,
         paused=None,
@@ -265,19 +325,30 @@ def _ended(task: Task, state: State, problem: Problem, now: float) -> Task:
     return replace(task, state=state, error=problem, observed_at=now, next_poll_at=None)
 
 
-def _scheduled(task: Task, outcome: Outcome, now: float, rng: Random) -> Task:
-    # Neither a throttled key nor a refused account gets better by being asked at once.
-    throttled = isinstance(outcome, Refusal) and outcome.trouble in (Trouble.THROTTLED, Trouble.CREDENTIALS)
-    wait = backoff.next_wait(
-        elapsed=now - task.submitted_at,
-        polls=task.polls,
-        troubles=task.troubles,
-        rng=rng,
-        throttled=throttled,
-        retry_after=outcome.retry_after if isinstance(outcome, Refusal) else None,
-        progress=task.progress,
+def _scheduled(task: Task, outcome: Outcome, history: History, now: float, rng: Random) -> Task:
+    age, progress = now - task.submitted_at, _progress(task)
+    wait = schedule.next_wait(history, age, rng=rng, progress=progress, urgency=_urgency(task))
+    reason = schedule.reason(history, age, progress)
+    if isinstance(outcome, Refusal):
+        # Neither a throttled key nor a refused account gets better by being asked at once.
+        throttled = outcome.trouble in (Trouble.THROTTLED, Trouble.CREDENTIALS)
+        wait = backoff.trouble_wait(
+            planned=wait, troubles=task.troubles, rng=rng, throttled=throttled, retry_after=outcome.retry_after
+        )
+        reason = f"the latest look brought no answer ({outcome.problem.code})"
+    guess = schedule.estimate(history, age, progress)
+    return replace(
+        task,
+        next_poll_at=min(now + wait, task.deadline),
+        reason=reason,
+        estimate=Estimate(at=now + guess.remaining, earliest=now + guess.low, latest=now + guess.high)
+        if guess is not None
+        else None,
     )
-    return replace(task, next_poll_at=min(now + wait, task.deadline))
+
+
+def _urgency(task: Task) -> Urgency:
+    return Urgency(task.urgency) if task.urgency in list(Urgency) else Urgency.NORMAL
 
 
 def _log(task: Task) -> None:

@@ -14,9 +14,10 @@ from taskhook.api.problem import FieldError, invalid
 from taskhook.errors import CatalogueError, ConfigError
 from taskhook.providers import REGION, catalogue
 from taskhook.providers.model import Provider
+from taskhook.schedule import Urgency
 from taskhook.secret import LONGEST_SEALED
 
-FIELDS = ("provider", "task_id", "region", "account", "notify", "timeout_seconds", "title", "metadata")
+FIELDS = ("provider", "task_id", "region", "account", "notify", "timeout_seconds", "urgency", "title", "metadata")
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 """The name of an account or a destination: it becomes part of an SSM parameter's name."""
 
@@ -37,6 +38,7 @@ class Wish:
     account: str
     notify: Mapping[str, Mapping[str, Any] | None]
     timeout: int
+    urgency: Urgency
     title: str | None
     metadata: Mapping[str, Any]
 
@@ -79,6 +81,7 @@ class _Reader:
             account=self._account(provider),
             notify=self._notify(),
             timeout=self._timeout(),
+            urgency=self._urgency(),
             title=self._title(),
             metadata=self._metadata(),
         )
@@ -214,6 +217,13 @@ class _Reader:
         else:
             return value
         return DEFAULT_TIMEOUT
+
+    def _urgency(self) -> Urgency:
+        value = self._document.get("urgency", Urgency.NORMAL)
+        known = next((one for one in Urgency if value == one.value), None)
+        if known is None:
+            self._fault("urgency", f"must be one of {', '.join(Urgency)}: how many looks an early answer is worth")
+        return known or Urgency.NORMAL
 
     def _title(self) -> str | None:
         title = self._document.get("title")
