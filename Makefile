@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help run demo check unit test bench docs build deploy delete clean
+.PHONY: help run demo check unit test bench bench-polling docs build deploy delete clean
 
 # The first Python 3.13 there is: by name, from pyenv, or the plain python3.
 PYTHON ?= $(shell for candidate in python3.13 "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.13*/bin/python3.13 python3 python; do \
@@ -17,7 +17,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
 help: ## Show this
-	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(LOCAL) ## Run taskhook on this machine: no cloud account, state kept in .local/
 	@exec $(BIN)/python -m local.run
@@ -40,6 +40,9 @@ test: check ## Everything: checks, unit, integration, and end to end on the emul
 
 bench: $(DEV) ## Figures, as ratios against a named peer in the same run
 	$(BIN)/python -m benchmarks
+
+bench-polling: $(DEV) ## When to look: against the field's schedules and the optimum, simulated
+	$(BIN)/python -m benchmarks.polling
 
 docs: $(LOCAL) ## Write docs/providers.md anew from the catalogue
 	@$(BIN)/python -m local.providers_page

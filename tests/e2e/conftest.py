@@ -22,7 +22,7 @@ ENDED = ("succeeded", "failed", "partial", "canceled", "timed_out", "lost", "sto
 
 QUICK_PARAMETERS = {
     "DeliveryAttempts": "3",
-    "ProviderPatienceSeconds": "20",
+    "ProviderPatienceSeconds": "45",
 }
 
 

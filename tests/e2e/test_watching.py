@@ -81,7 +81,8 @@ def test_every_ending_reaches_slack_and_the_webhook_once(
     world: World, posted: dict[Any, str], provider: str, task_id: str | int, state: str
 ) -> None:
     id = posted[provider, task_id]
-    task = world.settled(id)
+    # All of one API's tasks are one kind to taskhook, however they live here: the odd ones out are seen later.
+    task = world.settled(id, seconds=240)
     assert task["state"] == state, task
     assert deliveries(task) == ["delivered", "delivered"]
     [news] = world.news_of(id)
@@ -100,7 +101,7 @@ def test_every_ending_reaches_slack_and_the_webhook_once(
 def test_a_provider_that_stumbles_is_asked_again(
     world: World, posted: dict[Any, str], provider: str, name: str
 ) -> None:
-    task = world.settled(posted[provider, name], seconds=120)
+    task = world.settled(posted[provider, name], seconds=240)
     assert task["state"] == "succeeded", task
     assert task["error"] is None
     asked = world.sim.log.of(str(_detour_id(provider, name)), provider)
@@ -116,7 +117,7 @@ def test_at_the_deadline_the_news_is_that_it_timed_out(world: World, posted: dic
 
 
 def test_a_provider_that_never_recovers_loses_the_task_with_the_reason(world: World, posted: dict[Any, str]) -> None:
-    task = world.settled(posted["down"], seconds=120)
+    task = world.settled(posted["down"], seconds=240)
     assert task["state"] == "lost"
     assert task["error"]["code"] == "InternalError"
 

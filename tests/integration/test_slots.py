@@ -20,7 +20,7 @@ FAST = Rate(requests=20)
 SLOW = Rate(requests=100, seconds=60)
 START = int(NOW) // 30 * 30
 """The beginning of the current item."""
-THREADED = 96
+THREADED = 64
 
 
 class Counted:
@@ -152,7 +152,7 @@ def test_many_threads_of_many_processes_never_share_a_place(process: Process, ra
     ordered = sorted(slot.at for slot in found)
     gaps = [after - before for before, after in pairwise(ordered)]
     assert min(gaps) >= 1 / rate.planned - 1e-6
-    assert ordered[-1] < START + 2 + THREADED / rate.planned + 16 / min(4, rate.planned)
+    assert ordered[-1] < START + 6 + 2 * THREADED / rate.planned
 
 
 def error(code: str) -> ClientError:

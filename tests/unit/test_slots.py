@@ -308,6 +308,13 @@ def test_a_long_backlog_costs_a_new_process_some_reads_and_finds_the_very_next_s
     assert table.reads <= 2 * math.log2(2 * minutes) + 2
 
 
+@pytest.mark.parametrize("one", [Rate(requests=1, seconds=60), Rate(requests=2, seconds=60), SLOW], ids=str)
+def test_a_slow_rate_has_no_gaps_though_half_minutes_may_be_without_a_place(process: Process, one: Rate) -> None:
+    table, first = Table(), one.first(4 * int(NOW))
+    found = [process(table).reserve(KEY, one, NOW, now=NOW).at for _ in range(60)]
+    assert found == [one.at(first + i) for i in range(60)]
+
+
 def test_what_is_known_to_be_full_does_not_hide_what_is_free_before(process: Process) -> None:
     table = Table()
     calendar = process(table)
@@ -369,14 +376,14 @@ class Turns:
     wishes=st.lists(st.lists(st.floats(NOW, NOW + 2), min_size=1, max_size=12), min_size=2, max_size=5),
     data=st.data(),
 )
-@limits(max_examples=80, deadline=None)
+@limits(max_examples=60, deadline=None)
 def test_no_interleaving_of_processes_grants_more_than_the_cap_or_a_place_twice(
     process: Process, one: Rate, wishes: list[list[float]], data: st.DataObject
 ) -> None:
     turns, found = Turns(Table()), list[Slot]()
 
     def work(dues: list[float]) -> Callable[[], None]:
-        calendar = process(turns)
+        calendar = process(turns, len(dues))
         return lambda: found.extend(calendar.reserve(KEY, one, due, now=NOW) for due in dues)
 
     dice = data.draw(st.randoms(use_true_random=False))
@@ -384,6 +391,34 @@ def test_no_interleaving_of_processes_grants_more_than_the_cap_or_a_place_twice(
     assert len(found) == sum(map(len, wishes))
     assert all(slot.reserved and slot.delay >= 0 for slot in found)
     lawful([slot.at for slot in found], one)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_who_loses_races_spreads_and_still_fills_what_it_has_passed_over(process: Process, seed: int) -> None:
+    table, lost = Table(), list[int]()
+
+    class Rival:
+        """Quicker, six times."""
+
+        def update_item(self, **call: Any) -> dict[str, Any]:
+            if len(lost) < 6:
+                quarter = int(call["Key"]["id"]["S"].split("#")[-1]) * 120 + int(
+                    call["ExpressionAttributeNames"]["#s"][1:]
+                )
+                for _ in range(FAST.room(quarter)):
+                    table.update_item(**call)
+                lost.append(quarter)
+            return table.update_item(**call)
+
+    calendar = process(Rival(), seed)
+    found = [calendar.reserve(KEY, FAST, NOW, now=NOW).at]
+    assert max(after - before for before, after in pairwise(lost)) > 1
+    while found[-1] < found[0] + 1 or len(found) < 30:
+        found.append(calendar.reserve(KEY, FAST, NOW, now=NOW).at)
+    taken = {round(18 * at) for at in found} | {
+        place for quarter in lost for place in range(FAST.first(quarter), FAST.first(quarter + 1))
+    }
+    assert sorted(taken) == list(range(18 * int(NOW), 18 * int(NOW) + len(taken)))
 
 
 # --- the provider says "too many" all the same ----------------------------------------------------------------------

@@ -287,7 +287,7 @@ def test_the_next_look_comes_when_tasks_of_the_kind_use_to_end(make_task: MakeTa
     cold = decide(make_task(), running(), now=NOW + 60)
     learnt = decide(make_task(), running(), now=NOW + 60, history=known(*[1200.0] * 50))
     assert (cold.next_poll_at or 0) - NOW < 120
-    assert 180 < (learnt.next_poll_at or 0) - NOW < 1300
+    assert 130 < (learnt.next_poll_at or 0) - NOW < 1300
     assert cold.reason is not None
     assert "no earlier tasks" in cold.reason
     assert learnt.reason is not None

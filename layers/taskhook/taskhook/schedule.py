@@ -30,8 +30,8 @@ RATIOS = tuple(2.0**-6 * GROWTH**bucket for bucket in range(49))
 _AGES, _RATIOS = len(AGES) - 1, len(RATIOS) - 1
 
 ALPHA = 0.5
-KAPPA = 1.0
-"""The prior is worth one task,"""
+KAPPA = 4.0
+"""The prior is worth four tasks: what little is known does not yet make anybody wait,"""
 OMEGA = 0.04
 """and never less than this share of the tasks that are still possible: the belief that this one is of a new kind."""
 RHO = 0.02
