@@ -581,6 +581,7 @@ def run(home: Path, port: int, *, workers: int, parent: int | None) -> None:
 
 
 def main() -> int:
+    os.umask(0o077)  # the state holds every secret that was stored
     parser = argparse.ArgumentParser(prog="python -m local.emulator")
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--port", type=int, required=True)

@@ -107,7 +107,9 @@ def config_faults(parsed: Mapping[str, Any]) -> Iterator[str]:
 
 def read_providers(home: Path) -> dict[str, str]:
     """The operator's own entries of the catalogue: the texts of ``providers/<cloud>.<service>.toml`` by service."""
-    return {path.stem: path.read_text(encoding="utf-8") for path in sorted((home / "providers").glob("*.toml"))}
+    files = [path for path in sorted((home / "providers").glob("*.toml")) if path.is_file()]
+    # What is no text becomes a fault of its own file later, and no other's.
+    return {path.stem: path.read_text(encoding="utf-8", errors="replace") for path in files}
 
 
 def config_warnings(config: Config, providers: Mapping[str, str] = MappingProxyType({})) -> Iterator[str]:

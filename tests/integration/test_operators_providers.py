@@ -3,6 +3,8 @@
 import time
 from typing import Any
 
+import pytest
+
 from taskhook.states import State
 from tests.conftest import MakeTask
 from tests.integration.conftest import TENCENT, Call, Cloud, Server
@@ -96,3 +98,39 @@ def test_what_is_built_in_is_never_changed_by_an_added_entry(cloud: Cloud, api: 
     put(cloud, "tencent.clb", WIDGET.replace("DescribeWidgetTask", "DescribeTaskStatus"))
     clb = {"provider": "tencent.clb", "task_id": "55c85074", "region": "ap-guangzhou", "notify": ["ops"]}
     assert api("POST", "/tasks", clb).status == 202
+
+
+BOMBS = {
+    "parentheses": WIDGET.replace('status = "State"', 'status = "' + "(" * 2000 + "a" + ")" * 2000 + '"', 1),
+    "negations": WIDGET.replace('status = "State"', 'failed_if = "' + "!" * 3000 + 'a"\nstatus = "State"', 1),
+    "repetitions": WIDGET.replace(
+        'status = "State"', 'patterns = {TaskId = "a{99999999999999999999}"}\nstatus = "State"', 1
+    ),
+    "groups": WIDGET.replace(
+        'status = "State"', 'patterns = {TaskId = "' + "(" * 2000 + "a" + ")" * 2000 + '"}\nstatus = "State"', 1
+    ),
+    "brackets": WIDGET + "x = " + "[" * 3000 + "]" * 3000,
+    "digits": WIDGET + "x = " + "9" * 5000,
+    "date": WIDGET.replace(
+        'status = "State"', 'send = {T = 2018-03-17, TaskId = "{TaskId}", W = "{WidgetId}"}\nstatus = "State"', 1
+    ),
+    "explosion": WIDGET.replace('status = "State"', 'patterns = {WidgetId = "(a+)+b"}\nstatus = "State"', 1),
+    "another host": WIDGET.replace('title = "Widgets"', 'title = "Widgets"\nservice = "evil.com/"'),
+    "anybodys host": WIDGET.replace('title = "Widgets"', 'title = "Widgets"\nhost = "{WidgetId}.com"'),
+    "typo": WIDGET.replace('status = "State"', 'failed_if = "to_nubmer(Failed) > `0`"\nstatus = "State"', 1),
+    "no comparison": WIDGET.replace('status = "State"', 'failed_if = "length(Failed)"\nstatus = "State"', 1),
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_an_absurd_entry_is_refused_and_everything_else_works(cloud: Cloud, api: Call, bomb: str) -> None:
+    put(cloud, "tencent.widget", BOMBS[bomb])
+    put(cloud, "tencent.gadget", WIDGET)
+    listed = api("GET", "/providers")
+    assert listed.status == 200
+    assert "providers/tencent.widget" in {one["entry"] for one in listed.json["broken"]}
+    names = {one["name"] for one in listed.json["providers"]}
+    assert "tencent.gadget.DescribeWidgetTask" in names
+    assert "tencent.widget.DescribeWidgetTask" not in names
+    assert "providers/tencent.widget" in api("POST", "/tasks", TASK).faults["provider"]
+    assert api("POST", "/tasks", {**TASK, "provider": "tencent.gadget"}).status == 202

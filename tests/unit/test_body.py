@@ -149,7 +149,7 @@ def test_a_field_given_twice_is_refused() -> None:
 
 def test_an_unknown_provider_names_the_nearest() -> None:
     assert "did you mean tencent.clb" in faults(provider="tencent.cbl")["provider"]
-    assert "GET /providers lists all" in faults(provider="zzzzzzzzzz")["provider"]
+    assert "GET /providers lists them all" in faults(provider="zzzzzzzzzz")["provider"]
 
 
 @pytest.mark.parametrize("value", ["abc", "1.5", -1, 2**64, "9" * 30])
@@ -356,3 +356,13 @@ def test_urgency_is_one_of_three_words(urgency: Urgency) -> None:
 @pytest.mark.parametrize("value", ["", "HIGH", "urgent", 3, None, [], True])
 def test_any_other_urgency_is_a_fault_that_names_them(value: Any) -> None:
     assert "low, normal, high" in faults(urgency=value)["urgency"]
+
+
+def test_a_region_is_needed_where_the_accounts_endpoint_is_made_from_it() -> None:
+    def by_region(name: str) -> Account:
+        return Account(
+            name=name, cloud="tencent", key_id="i", key_secret="s3cr3t", endpoints={"bm": "https://bm.{region}.x"}
+        )
+
+    here = Installation(account=by_region, find=FIND, destination=destination, allow_private=False)
+    assert "reaches bm by region" in faults(here=here, provider="tencent.bm", task_id=7, region=...)["region"]

@@ -548,7 +548,8 @@ def test_a_list_without_an_end_is_not_read_for_ever_and_is_no_end(make_account: 
 
     def send(request: Any) -> Answer:
         requests.append(request)
-        return plain({"Response": {"PurgeLogs": [{"TaskId": "t", "Url": "u", "Status": "done"}], "TotalCount": 10**9}})
+        item = {"TaskId": "t", "Url": f"u{len(requests)}", "Status": "done"}
+        return plain({"Response": {"PurgeLogs": [item], "TotalCount": 10**9}})
 
     seen = asking.look(row, asked, send)
     assert isinstance(seen, Observation)
@@ -573,3 +574,25 @@ def test_a_task_that_is_on_the_second_page_only_is_found(make_account: MakeAccou
     seen = asking.look(row, asked, lambda _: plain({"Response": {"PurgeLogs": pages.pop(0), "TotalCount": 2}}))
     assert isinstance(seen, Observation)
     assert seen.state is State.SUCCEEDED
+
+
+@pytest.mark.parametrize("total", [4, None, -1])
+def test_a_page_that_comes_again_is_no_progress(make_account: MakeAccount, total: int | None) -> None:
+    row = FIND("tencent.cdn.DescribePurgeTasks")
+    assert row is not None
+    asked = Question(task_id="t", region=None, account=make_account(), clock=Clock())
+    page = [{"TaskId": "t", "Url": f"u{number}", "Status": "done"} for number in range(100 if total != 4 else 2)]
+    seen = asking.look(row, asked, lambda _: plain({"Response": {"PurgeLogs": page, "TotalCount": total}}))
+    assert isinstance(seen, Observation)
+    assert seen.state is State.RUNNING
+    assert seen.message is not None
+    assert "counts more" in seen.message
+
+
+def test_an_object_where_a_list_was_promised_is_held_to_the_id_too(make_account: MakeAccount) -> None:
+    row = FIND("alibaba.ecs.DescribeInvocations")
+    assert row is not None
+    asked = Question(task_id="t-1", region="cn-hangzhou", account=make_account("alibaba"), clock=Clock())
+    for id, kind in (("t-1", Observation), ("OTHER", Refusal)):
+        body = {"Invocations": {"Invocation": {"InvokeId": id, "InvocationStatus": "Success"}}}
+        assert isinstance(asking.look(row, asked, lambda _, body=body: plain(body)), kind)  # type: ignore[misc]

@@ -568,6 +568,23 @@ def test_a_look_that_broke_after_the_refusal_was_noted_still_tells(scene: MakeSc
     assert stage.task.state is State.LOST
 
 
+def test_a_service_that_refuses_the_key_does_not_stop_the_others(
+    scene: MakeScene, make_task: MakeTask, denied: Answer, clb: Callable[..., Answer]
+) -> None:
+    stage = scene(denied)
+    stage.look()
+    other = make_task(provider="tencent.vpc.DescribeVpcTaskResult", task_id="other")
+    stage.store.tasks[other.id] = other
+    stage.line.answers = [clb("RUNNING")]
+    for _ in range(3):
+        assert stage.look(id=other.id)["done"] is False
+    healthy = stage.store.tasks[other.id]
+    assert (healthy.polls, healthy.error, healthy.paused) == (3, None, None)
+    # What the others can do is no reason to tell of the refusal again.
+    assert (stage.task.state, stage.task.watch) == (State.LOST, 1)
+    assert list(stage.store.accounts) == ["tencent"]
+
+
 def test_what_one_process_remembers_does_not_undo_what_another_has_restored(
     scene: MakeScene, make_task: MakeTask, denied: Answer
 ) -> None:
@@ -607,7 +624,8 @@ def test_a_request_that_cannot_be_sent_loses_the_task_and_says_so(scene: MakeSce
     stage = scene(ConfigError("the request cannot be sent: the URL is not complete or not valid"))
     stage.look()
     assert stage.task.error is not None
-    assert (stage.task.state, stage.task.error.code) == (State.LOST, "AccountNotUsable")
+    assert (stage.task.state, stage.task.error.code) == (State.LOST, "RequestNotPossible")
+    assert (stage.task.paused, stage.store.accounts) == (None, {})
 
 
 @pytest.mark.parametrize("error", [ConnectionFailed, DeadlineExceeded])

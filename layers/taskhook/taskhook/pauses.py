@@ -4,6 +4,9 @@ The task that finds the refusal out is lost, and its destinations hear why. The 
 they stay as they are, look at the stored credential every few minutes and at the provider now and then. When one of
 them gets an answer, the account is restored and the task that told is watched again. The reconciler does the same
 where no other task is left to notice that the credential has changed.
+
+It is told once for an account, but only tasks of a service that refused it wait: one service may refuse a key that the
+others take.
 """
 
 import logging
@@ -41,23 +44,24 @@ class Pauses:
     store: Store
     queues: Queues
     clock: Callable[[], float]
-    _known: dict[str, _Known] = field(default_factory=dict)
+    _known: dict[tuple[str, str], _Known] = field(default_factory=dict)
+    """By account and service."""
 
-    def recent(self, account: str) -> Refusal | None:
+    def recent(self, task: Task) -> Refusal | None:
         """The refusal to answer with, while it is too early to look at the stored credential again."""
-        known = self._known.get(account)
+        known = self._known.get(_scope(task))
         return replace(known.refusal, asked=False) if known is not None and self.clock() < known.recheck_at else None
 
-    def unchanged(self, account: str, credential: str) -> Refusal | None:
+    def unchanged(self, task: Task, credential: str) -> Refusal | None:
         """The same, where the stored credential is still the refused one and it is too early to try it again."""
-        known, now = self._known.get(account), self.clock()
+        known, now = self._known.get(_scope(task)), self.clock()
         if known is None or known.refusal.credential != credential or now >= known.probe_at:
             return None
         known.recheck_at = now + RECHECK_SECONDS
         return replace(known.refusal, asked=False)
 
-    def knows(self, account: str) -> bool:
-        return account in self._known
+    def knows(self, task: Task) -> bool:
+        return _scope(task) in self._known
 
     def refused(self, task: Task, refusal: Refusal) -> bool:
         """Note a refusal; whether this task is the one that tells its destinations.
@@ -69,7 +73,7 @@ class Pauses:
         now = self.clock()
         while len(self._known) >= REMEMBERED:
             del self._known[next(iter(self._known))]
-        self._known[task.account] = _Known(refusal, now + RECHECK_SECONDS, now + PROBE_SECONDS)
+        self._known[_scope(task)] = _Known(refusal, now + RECHECK_SECONDS, now + PROBE_SECONDS)
         first = self.store.refuse_account(task.account, refusal.credential or "", task=task.id, now=now)
         if first:
             # The template makes a metric and an alarm of this event.
@@ -80,7 +84,7 @@ class Pauses:
 
     def answered(self, task: Task) -> None:
         """The provider has answered: if the account was refused, whoever waits for it goes on."""
-        if self._known.pop(task.account, None) is None and task.paused is None:
+        if self._known.pop(_scope(task), None) is None and task.paused is None:
             return
         told = self.store.restore_account(task.account)
         logger.info("account restored", extra={"account": task.account, "resumed": len(told)})
@@ -111,3 +115,7 @@ class Pauses:
             return False
         logger.info("resumed", extra={"task": id, "watch": again.watch})
         return True
+
+
+def _scope(task: Task) -> tuple[str, str]:
+    return task.account, task.provider.rpartition(".")[0]

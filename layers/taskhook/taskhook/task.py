@@ -88,7 +88,7 @@ class Task:
     superseded and ends without a word. ``sealed`` holds this task's own destinations, encrypted, by their label.
     ``paused`` is set while its account is refused: it names the stored credential that was. ``wakes`` counts the times
     that its watches woke, with a look or without; ``looked_at`` is the latest look that brought an answer; ``marks``
-    and ``steady`` are the progress that was reported (see schedule.py); ``reason`` says why the next look is when it is.
+    and ``steady`` are the progress that was reported (see schedule.py); ``reason`` says why the next look is then.
     """
 
     id: str

@@ -152,10 +152,10 @@ def ask(watcher: Watcher, task: Task) -> Outcome:
         return _unknown_provider("ProviderNotUsable", str(error))
     if provider is None:
         return _unknown_provider("UnknownProvider", f"this installation of taskhook does not know {task.provider}")
-    known = watcher.pauses.recent(task.account)
+    known = watcher.pauses.recent(task)
     if known is not None:
         return known
-    outcome = _ask_once(watcher, provider, task, fresh=watcher.pauses.knows(task.account))
+    outcome = _ask_once(watcher, provider, task, fresh=watcher.pauses.knows(task))
     if isinstance(outcome, Refusal) and outcome.trouble is Trouble.CREDENTIALS and outcome.asked:
         return _ask_once(watcher, provider, task, fresh=True)
     return outcome
@@ -163,10 +163,10 @@ def ask(watcher: Watcher, task: Task) -> Outcome:
 
 def _ask_once(watcher: Watcher, provider: Provider, task: Task, *, fresh: bool) -> Outcome:
     try:
-        account = watcher.account(task.account, fresh=fresh)
+        account = _account(watcher, task, fresh=fresh)
         if isinstance(account, Refusal):
             return account
-        unchanged = watcher.pauses.unchanged(task.account, account.version)
+        unchanged = watcher.pauses.unchanged(task, account.version)
         if unchanged is not None:
             return unchanged
         question = Question(task_id=task.task_id, region=task.region, account=account, clock=watcher.clock)
@@ -177,8 +177,21 @@ def _ask_once(watcher: Watcher, provider: Provider, task: Task, *, fresh: bool) 
     except TransportError as error:
         return Refusal(trouble=Trouble.TRANSIENT, problem=_unreachable(error, None))
     except ConfigError as error:
-        return _unusable(error)
+        return _impossible(error)
     return replace(outcome, credential=account.version) if isinstance(outcome, Refusal) else outcome
+
+
+def _account(watcher: Watcher, task: Task, *, fresh: bool) -> Account | Refusal:
+    try:
+        return watcher.account(task.account, fresh=fresh)
+    except ConfigError as error:
+        return _unusable(error)
+
+
+def _impossible(error: ConfigError) -> Refusal:
+    """What cannot be sent is this task's affair, not its account's."""
+    hint = "Check the account's endpoint for this service, the task's region, and the provider's entry."
+    return Refusal(trouble=Trouble.FINAL, problem=Problem(code="RequestNotPossible", message=str(error), hint=hint))
 
 
 def _unusable(error: ConfigError) -> Refusal:

@@ -132,7 +132,7 @@ class _Reader:
         fitting = provider.task_id.canonical(value)
         if fitting is None:
             rule = provider.task_id
-            self._fault("task_id", f"must be {rule.shape}; it is {rule.found}")
+            self._fault("task_id", f"must be {rule.shape}. Where to find it: {rule.found}")
         return fitting or ""
 
     def _region(self, provider: Provider | None) -> str | None:
@@ -161,6 +161,10 @@ class _Reader:
         except ConfigError as error:
             self._fault("account", str(error))
             return ""
+        if provider is not None and not self._document.get("region"):
+            endpoint = account.endpoints.get(provider.account_service, "")
+            if "{region}" in endpoint and provider.region == "optional":
+                self._fault("region", f"is needed: account '{name}' reaches {provider.account_service} by region")
         if provider is not None and account.cloud != provider.cloud:
             self._fault("account", f"'{name}' is an account of {account.cloud}, but {provider.name} is of "
                         f"{provider.cloud}")  # fmt: skip
@@ -271,7 +275,7 @@ def _no_such_region(region: str, provider: Provider) -> str:
 def _no_such_provider(name: str) -> str:
     close = catalogue.nearest(name)
     meant = f"; did you mean {' or '.join(close)}?" if close else ""
-    return f"'{name[:100]}' is not a provider{meant or '.'} GET /providers lists all {len(catalogue.names())}"
+    return f"'{name[:100]}' is not a provider{meant or '.'} GET /providers lists them all"
 
 
 _EXAMPLE_REGION = {"tencent": "ap-guangzhou", "alibaba": "cn-shanghai"}

@@ -28,6 +28,7 @@ def look(provider: Provider, question: Question, send: Send) -> Outcome:
     Raises what ``send`` raises, and ConfigError where the account cannot make a request.
     """
     items: list[Any] = []
+    before: list[Any] | None = None
     received = 0
     begun = question.clock()
     for page in range(MOST_PAGES):
@@ -35,19 +36,23 @@ def look(provider: Provider, question: Question, send: Send) -> Outcome:
         body = _body(provider, _without_secrets(answer, question.account))
         if isinstance(body, Refusal):
             return body
-        items += observing.items(provider, body, _known(provider, question))
-        came = observing.count(provider, body)
-        received += came
+        found = observing.items(provider, body, _known(provider, question))
+        # A page that comes again brings nothing, whatever was asked for.
+        again = bool(found) and found == before
+        came = 0 if again else observing.count(provider, body)
+        items += [] if again else found
+        before, received = found, received + came
         outcome = observing.observe(provider, body, items) if items else observing.not_found(received > 0)
         settled = isinstance(outcome, Observation) and not outcome.state.terminal
-        if settled or not _missing(provider, body, received):
+        if settled or not (again or _missing(provider, body, came, received)):
             return outcome
         if not came or question.clock() - begun > PAGES_SECONDS:
             break
     if isinstance(outcome, Refusal):
         return outcome
     # What was not seen may still run: the provider counts more items than it gave.
-    return replace(outcome, state=State.RUNNING, error=None, result=None, finished_at=None)
+    message = f"The provider has shown {received} items so far and counts more; taskhook goes on looking."
+    return replace(outcome, state=State.RUNNING, message=message, error=None, result=None, finished_at=None)
 
 
 def _without_secrets(answer: Answer, account: Account) -> Answer:
@@ -57,10 +62,12 @@ def _without_secrets(answer: Answer, account: Account) -> Answer:
     return answer if clean == written else replace(answer, body=clean.encode("utf-8", "surrogateescape"))
 
 
-def _missing(provider: Provider, body: Mapping[str, Any], received: int) -> bool:
+def _missing(provider: Provider, body: Mapping[str, Any], came: int, received: int) -> bool:
     """Whether there are items that no page has shown yet, whatever size of a page the provider thinks right."""
-    total = reading.integer(provider.paging.total.search(body)) if provider.paging is not None else None
-    return total is not None and total > received
+    if provider.paging is None:
+        return False
+    total = reading.integer(provider.paging.total.search(body))
+    return came >= provider.paging.size if total is None or total < 0 else total > received
 
 
 def request(provider: Provider, question: Question) -> requests.Request:

@@ -68,6 +68,10 @@ class File:
                 self._parsed[action] = entry.parse(context, action, self.tables[action])
             except entry.Fault as fault:
                 raise self._error(action, fault) from None
+            except (RecursionError, OverflowError, ValueError, TypeError) as error:
+                # Nested or large beyond all measure. Whatever it is, it must not harm the others.
+                unreadable = entry.Fault(None, f"cannot be read ({type(error).__name__})")
+                raise self._error(action, unreadable) from None
         return self._parsed[action]
 
     def _error(self, action: str | None, fault: entry.Fault) -> CatalogueError:
@@ -136,6 +140,8 @@ def parsed(service: str, text: str, *, where: str, origin: str = "built in") -> 
         found = re.search(r"\(at line (\d+), column \d+\)", str(error))
         line = int(found[1]) if found else len(text.splitlines())
         raise CatalogueError(where, line, str(error).partition(" (at ")[0]) from None
+    except (RecursionError, ValueError) as error:
+        raise CatalogueError(where, 1, f"cannot be read ({type(error).__name__})") from None
     return File(service, where, tables, text, origin)
 
 

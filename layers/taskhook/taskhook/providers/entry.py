@@ -11,6 +11,7 @@ from typing import Any
 
 import jmespath
 from jmespath.exceptions import JMESPathError
+from jmespath.functions import Functions
 
 from taskhook.providers import filling, refusals, regions
 from taskhook.providers.model import ANY_ID, WHOLE_NUMBER, Batch, Paging, Part, Path, Provider, Table, TaskId
@@ -32,11 +33,15 @@ ENTRY_KEYS = frozenset({
 })  # fmt: skip
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_SERVICE = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,40}[a-z0-9])?")
 _PART = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)(:int)?(\?)?\}")
 _RATE = re.compile(r"[1-9][0-9]*/(s|min)")
 _VERSION = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _HOST = re.compile(r"([a-z0-9{}_-]+\.)+[a-z]{2,}", re.IGNORECASE)
-_REQUEST = re.compile(r"(GET|POST)(?: (/\S*))?")
+_REQUEST = re.compile(r"(GET|POST)(?: (/(?!/)\S*))?")
+_REPEATED_GROUP = re.compile(r"\)[*+{]")
+_FUNCTIONS = frozenset(Functions.FUNCTION_TABLE)
+_COMPARISONS = ("contains", "starts_with", "ends_with")
 
 
 class Fault(Exception):
@@ -100,7 +105,7 @@ class _Reader:
             name=f"{context.cloud}.{context.service}.{name}",
             title=self._text("title") or context.service,
             style=style,
-            service=self._text("service") or context.service,
+            service=self._text("service", _SERVICE) or context.service,
             action=self._text("action", _NAME) or name,
             version=self._version(style),
             method=method,
@@ -118,8 +123,8 @@ class _Reader:
             at=self._path("at"),
             where=self._where(task_id),
             status=self._required_path("status"),
-            failed_if=self._path("failed_if"),
-            partial_if=self._path("partial_if"),
+            failed_if=self._condition("failed_if"),
+            partial_if=self._condition("partial_if"),
             message=self._path("message"),
             reason=self._path("reason"),
             error_code=self._path("error_code"),
@@ -144,8 +149,8 @@ class _Reader:
         value = self._table.get(key)
         if value is None:
             return None
-        if not isinstance(value, str) or not value.strip():
-            raise Fault(key, f"'{key}' must be a text")
+        if not isinstance(value, str) or not value.strip() or not value.isprintable():
+            raise Fault(key, f"'{key}' must be a text of one line")
         if pattern is not None and not pattern.fullmatch(value):
             raise Fault(key, f"'{key}' must look like {pattern.pattern}")
         return value.strip()
@@ -222,6 +227,8 @@ class _Reader:
         if style == "v2":
             raise Fault("host", "the hosts of API 2.0 follow from the service")
         self._check_placeholders("host", host, task_id)
+        if "{" in "".join(host.split(".")[-2:]):
+            raise Fault("host", "the last two parts of a host cannot be placeholders: it would be anybody's")
         return host
 
     def _hosts(self) -> dict[str, str]:
@@ -263,6 +270,7 @@ class _Reader:
             return {part.name: f"{{{part.name}}}" for part in task_id.parts if part.name not in used}
         send = dict(self._mapping("send"))
         self._check_placeholders("send", send, task_id)
+        _check_sendable(send)
         return send
 
     def _check_parts_used(self, task_id: TaskId, send: Mapping[str, Any], path: str, host: str | None) -> None:
@@ -329,6 +337,15 @@ class _Reader:
         text = self._text(key)
         return _compiled(key, text) if text is not None else None
 
+    def _condition(self, key: str) -> Path | None:
+        text = self._text(key)
+        if text is None:
+            return None
+        path = _compiled(key, text)
+        if not _is_condition(path.compiled.parsed):
+            raise Fault(key, f"'{key}' must be a comparison, as in \"to_number(FailedCount) > `0`\"")
+        return path
+
     def _required_path(self, key: str) -> Path:
         return _compiled(key, self._required(key))
 
@@ -346,8 +363,10 @@ class _Reader:
         pages = self._mapping("pages")
         if not pages:
             return None
-        size = pages.get("size")
-        if set(pages) - {"size", "offset", "number", "total"} or not isinstance(size, int) or size < 1:
+        size: Any = pages.get("size")
+        texts = [pages[name] for name in ("offset", "number", "total") if name in pages]
+        wrong = type(size) is not int or size < 1 or not all(isinstance(one, str) and one for one in texts)
+        if set(pages) - {"size", "offset", "number", "total"} or wrong:
             raise Fault("pages", 'must be like { size = 100, offset = "Offset", total = "TotalCount" }')
         if ("offset" in pages) == ("number" in pages) or "at" not in self._table:
             raise Fault("pages", "needs 'at', and either 'offset' or 'number'")
@@ -360,8 +379,10 @@ class _Reader:
         batch = self._mapping("batch")
         if not batch:
             return None
-        most, join = batch.get("most"), batch.get("join")
-        if set(batch) - {"most", "join"} or not isinstance(most, int) or most < 2:
+        most: Any = batch.get("most")
+        join = batch.get("join")
+        wrong = type(most) is not int or most < 2 or not (join is None or isinstance(join, str))
+        if set(batch) - {"most", "join"} or wrong:
             raise Fault("batch", 'must be like { most = 100 } or { most = 10, join = "," }')
         if "where" not in self._table:
             raise Fault("batch", "needs 'where', which tells one task's part of the answer from another's")
@@ -371,7 +392,7 @@ class _Reader:
         table = {}
         for kind, codes in self._mapping("errors").items():
             row = refusals.KINDS.get(kind)
-            if row is None or not isinstance(codes, list):
+            if row is None or not isinstance(codes, list) or not all(isinstance(one, str | int) for one in codes):
                 raise Fault("errors", f"'{kind}' must be one of {', '.join(refusals.KINDS)}, with a list of codes")
             table.update(dict.fromkeys(map(str, codes), row))
         return table
@@ -384,10 +405,43 @@ class _Reader:
 
 
 def _regex(text: Any) -> re.Pattern[str]:
+    if isinstance(text, str) and _REPEATED_GROUP.search(text):
+        raise Fault("patterns", f"{text[:100]!r} repeats a group: such a pattern may take for ever to match")
     try:
         return re.compile(text)
-    except (re.error, TypeError):
-        raise Fault("patterns", f"{text!r} is not a regular expression") from None
+    except (re.error, TypeError, OverflowError, RecursionError):
+        raise Fault("patterns", f"{text!r:.100} is not a regular expression") from None
+
+
+def _check_sendable(value: Any) -> None:
+    """A request's parameters are JSON: TOML's dates and its NaN are not."""
+    if isinstance(value, dict):
+        for one in value.values():
+            _check_sendable(one)
+    elif isinstance(value, list):
+        for one in value:
+            _check_sendable(one)
+    elif not isinstance(value, str | int | float) or value != value or value in (float("inf"), float("-inf")):
+        raise Fault("send", f"{value!s:.100} cannot be sent: write it as a text")
+
+
+def _is_condition(node: Any) -> bool:
+    """Whether an expression is true or false, and not just something or nothing."""
+    match node["type"]:
+        case "comparator":
+            return True
+        case "and_expression" | "or_expression" | "not_expression":
+            return all(map(_is_condition, node["children"]))
+        case "function_expression":
+            return node["value"] in _COMPARISONS
+    return False
+
+
+def _unknown_function(node: Any) -> str | None:
+    if node["type"] == "function_expression" and node["value"] not in _FUNCTIONS:
+        return str(node["value"])
+    found = (_unknown_function(one) for one in node.get("children", []) if isinstance(one, dict))
+    return next((one for one in found if one is not None), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -400,13 +454,17 @@ class _Expression:
     def search(self, value: Any) -> Any:
         try:
             return self.compiled.search(value)
-        except JMESPathError:
+        except (JMESPathError, TypeError, ValueError, RecursionError):
             return None
 
 
-def _compiled(key: str, expression: str) -> Path:
+def _compiled(key: str, expression: str) -> _Expression:
     try:
-        return _Expression(expression, jmespath.compile(expression))
+        compiled = jmespath.compile(expression)
+        unknown = _unknown_function(compiled.parsed)
     except JMESPathError as error:
         reason = " ".join(str(error).split())
-        raise Fault(key, f"'{expression}' is not a JMESPath: {reason}") from None
+        raise Fault(key, f"'{expression:.100}' is not a JMESPath: {reason:.200}") from None
+    if unknown is not None:
+        raise Fault(key, f"JMESPath has no function '{unknown}'")
+    return _Expression(expression, compiled)

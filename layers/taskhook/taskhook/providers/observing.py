@@ -22,15 +22,14 @@ def items(provider: Provider, body: Body, known: Values) -> list[Any]:
     if provider.at is None:
         return [body]
     place = provider.at.search(body)
-    if isinstance(place, dict) and place:
-        return [place]
-    return [one for one in place if _matches(provider, one, known)] if isinstance(place, list) else []
+    found = [place] if isinstance(place, dict) and place else place
+    return [one for one in found if _matches(provider, one, known)] if isinstance(found, list) else []
 
 
 def count(provider: Provider, body: Body) -> int:
     """How many items an answer holds, of this task or of others."""
     place = provider.at.search(body) if provider.at is not None else None
-    return len(place) if isinstance(place, list) else 0
+    return len(place) if isinstance(place, list) else int(bool(place))
 
 
 def _matches(provider: Provider, item: Any, known: Values) -> bool:
