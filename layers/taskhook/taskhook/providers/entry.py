@@ -39,6 +39,8 @@ _RATE = re.compile(r"[1-9][0-9]*/(s|min)")
 _VERSION = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _HOST = re.compile(r"([a-z0-9{}_-]+\.)+[a-z]{2,}", re.IGNORECASE)
 _REQUEST = re.compile(r"(GET|POST)(?: (/(?!/)\S*))?")
+_LONGEST_TEXT = 500
+_LONGEST_PATTERN = 200
 _REPEATED_GROUP = re.compile(r"\)[*+{]")
 _FUNCTIONS = frozenset(Functions.FUNCTION_TABLE)
 _COMPARISONS = ("contains", "starts_with", "ends_with")
@@ -149,8 +151,8 @@ class _Reader:
         value = self._table.get(key)
         if value is None:
             return None
-        if not isinstance(value, str) or not value.strip() or not value.isprintable():
-            raise Fault(key, f"'{key}' must be a text of one line")
+        if not isinstance(value, str) or not value.strip() or not value.isprintable() or len(value) > _LONGEST_TEXT:
+            raise Fault(key, f"'{key}' must be a text of one line, of at most {_LONGEST_TEXT} characters")
         if pattern is not None and not pattern.fullmatch(value):
             raise Fault(key, f"'{key}' must look like {pattern.pattern}")
         return value.strip()
@@ -405,7 +407,9 @@ class _Reader:
 
 
 def _regex(text: Any) -> re.Pattern[str]:
-    if isinstance(text, str) and _REPEATED_GROUP.search(text):
+    if not isinstance(text, str) or len(text) > _LONGEST_PATTERN:
+        raise Fault("patterns", f"a pattern must be a text of at most {_LONGEST_PATTERN} characters")
+    if _REPEATED_GROUP.search(text):
         raise Fault("patterns", f"{text[:100]!r} repeats a group: such a pattern may take for ever to match")
     try:
         return re.compile(text)
@@ -459,6 +463,8 @@ class _Expression:
 
 
 def _compiled(key: str, expression: str) -> _Expression:
+    if len(expression) > _LONGEST_TEXT:
+        raise Fault(key, f"'{expression:.50}...' is longer than {_LONGEST_TEXT} characters")
     try:
         compiled = jmespath.compile(expression)
         unknown = _unknown_function(compiled.parsed)
