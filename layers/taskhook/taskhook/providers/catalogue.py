@@ -24,6 +24,9 @@ from taskhook.providers.model import Provider
 BUILT_IN = Path(__file__).parent.parent / "catalogue"
 SERVICE = re.compile(r"(tencent|alibaba)\.[a-z0-9][a-z0-9-]{0,40}")
 
+_ABSURD = re.compile(r"[\[{(]{40}")
+"""Deeper than any entry needs, and not yet as deep as a parser can go."""
+
 type Own = Callable[[str], str | None]
 """An operator's file for a service such as ``tencent.clb``, None where there is none."""
 
@@ -132,6 +135,8 @@ def built_in(service: str) -> File | None:
 
 def parsed(service: str, text: str, *, where: str, origin: str = "built in") -> File:
     """A file from its text. Raises CatalogueError for what is no TOML."""
+    if _ABSURD.search(text):
+        raise CatalogueError(where, 1, "nests lists or tables beyond all measure")
     import tomllib  # only where TOML is read at all: never for what is built in, in Lambda
 
     try:
