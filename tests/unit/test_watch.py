@@ -547,6 +547,26 @@ def test_all_tasks_go_on_when_the_credential_has_changed(
     assert (stage.task.state, stage.task.paused) == (State.SUCCEEDED, None)
 
 
+def test_a_queue_that_is_out_of_order_keeps_nobody_from_going_on(
+    scene: MakeScene, make_task: MakeTask, denied: Answer, clb: Callable[..., Answer]
+) -> None:
+    stage = scene(denied)
+    others = [make_task(task_id=f"other-{number}") for number in range(2)]
+    stage.store.tasks.update({one.id: one for one in others})
+    stage.look()
+    stage.store.accounts["tencent"][1].append(others[0].id)
+    stage.store.tasks[others[0].id] = replace(others[0], state=State.LOST, paused="1")
+
+    def broken(task: Task) -> None:
+        raise ConnectionError("no queue")
+
+    object.__setattr__(stage.pauses, "queues", type("Broken", (), {"start_watch": staticmethod(broken)})())
+    stage.line.answers = [clb(2)]
+    stage.clock.now += RECHECK_SECONDS + PROBE_SECONDS
+    stage.look(id=others[1].id)
+    assert {stage.task.state, stage.store.tasks[others[0].id].state} == {State.RUNNING}
+
+
 def test_another_credential_that_is_refused_is_told_of_again(
     scene: MakeScene, make_task: MakeTask, make_account: MakeAccount, denied: Answer
 ) -> None:

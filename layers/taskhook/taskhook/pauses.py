@@ -110,9 +110,13 @@ class Pauses:
         )
         try:
             self.store.replace(again, seen=task)
-            self.queues.start_watch(again)
         except StoreConflict:
             return False
+        try:
+            self.queues.start_watch(again)
+        except Exception:
+            # The task is open again, so the reconciler starts it within minutes; the others must not wait for that.
+            logger.exception("not queued", extra={"task": id})
         logger.info("resumed", extra={"task": id, "watch": again.watch})
         return True
 

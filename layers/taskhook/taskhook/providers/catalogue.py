@@ -155,10 +155,6 @@ def names() -> list[str]:
     return [f"{service}.{action}" for service in built_in_services() for action in _required(service).actions]
 
 
-def short_names() -> list[str]:
-    return built_in_services()
-
-
 def _required(service: str) -> File:
     file = built_in(service)
     if file is None:
@@ -168,7 +164,7 @@ def _required(service: str) -> File:
 
 def nearest(name: str) -> list[str]:
     """Up to three names that a caller may have meant, best first."""
-    by_fold = {one.casefold(): one for one in (*short_names(), *names())}
+    by_fold = {one.casefold(): one for one in (*built_in_services(), *names())}
     close = difflib.get_close_matches(name.casefold()[:128], by_fold, n=3, cutoff=0.5)
     return [by_fold[one] for one in close]
 
