@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskhook import secret
+from taskhook import memory
 from taskhook.accounts import Account, Role
 from taskhook.credentials import Accounts, unusable
 from taskhook.errors import ConfigError, ConnectionFailed
@@ -206,7 +206,7 @@ def test_an_expired_source_is_not_shown_to_sts(here: Here, make_account: MakeAcc
 def test_no_more_roles_are_remembered_than_a_process_can_hold(
     here: Here, make_answer: MakeAnswer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(secret, "MOST_REMEMBERED", 3)
+    monkeypatch.setattr(memory, "MOST_REMEMBERED", 3)
     for number in range(10):
         here.store(prod(name=f"p{number}"))
         here.key(f"p{number}")

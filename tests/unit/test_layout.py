@@ -17,7 +17,7 @@ LAYER = ROOT / "layers/taskhook"
 LIBRARY = sorted((LAYER / "taskhook").rglob("*.py"))
 FUNCTIONS = sorted((ROOT / "functions").glob("*/app.py"))
 
-CORE = {"accounts", "addresses", "backoff", "errors", "nesting", "schedule", "states", "task", "times"}
+CORE = {"accounts", "addresses", "backoff", "errors", "memory", "nesting", "schedule", "states", "task", "times"}
 SPECIAL = {"bm", "media"}
 """What data cannot say of single APIs: modules of ``providers`` that entries of the catalogue name."""
 IMPURE = {"asyncio", "os", "random", "secrets", "select", "socket", "ssl", "subprocess", "threading", "time", "uuid"}

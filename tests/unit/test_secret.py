@@ -8,10 +8,11 @@ from typing import Any, cast
 import pytest
 from botocore.exceptions import ClientError
 
-from taskhook import secret
+from taskhook import memory
 from taskhook.config import Settings
 from taskhook.errors import ConfigError
-from taskhook.secret import MOST_REMEMBERED, Parameters, remember
+from taskhook.memory import MOST_REMEMBERED, remember
+from taskhook.secret import Parameters
 from tests.conftest import Clock
 
 ACCOUNT = '{"cloud": "tencent", "secret_id": "AKIDEXAMPLE", "secret_key": "s3cr3t"}'
@@ -178,7 +179,7 @@ def test_a_refusal_of_ssm_is_not_an_absence(ssm: Ssm, parameters: Parameters) ->
 def test_no_more_is_remembered_than_a_process_can_hold(
     ssm: Ssm, parameters: Parameters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(secret, "MOST_REMEMBERED", 10)
+    monkeypatch.setattr(memory, "MOST_REMEMBERED", 10)
     for number in range(100):
         parameters.provider(f"tencent.s{number}")
     assert len(parameters._remembered) == 10
@@ -186,14 +187,14 @@ def test_no_more_is_remembered_than_a_process_can_hold(
 
 
 def test_the_oldest_is_forgotten_first_and_what_is_renewed_is_not_old() -> None:
-    memory: dict[str, int] = {}
+    kept: dict[str, int] = {}
     for number in range(MOST_REMEMBERED):
-        remember(memory, str(number), number)
-    remember(memory, "0", 0)
-    remember(memory, "new", 1)
-    assert len(memory) == MOST_REMEMBERED
-    assert "0" in memory
-    assert "1" not in memory
+        remember(kept, str(number), number)
+    remember(kept, "0", 0)
+    remember(kept, "new", 1)
+    assert len(kept) == MOST_REMEMBERED
+    assert "0" in kept
+    assert "1" not in kept
 
 
 def test_what_is_remembered_shows_no_secret(ssm: Ssm, parameters: Parameters) -> None:

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from taskhook import http, roles
 from taskhook.accounts import Account
 from taskhook.errors import ConfigError
+from taskhook.memory import remember
 from taskhook.providers.model import Refusal, Trouble
-from taskhook.secret import Parameters, remember
+from taskhook.secret import Parameters
 from taskhook.task import Problem
 from taskhook.times import rfc3339
 

@@ -14,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from taskhook import aws, schedule
 from taskhook.attributes import from_attribute, to_attribute
 from taskhook.config import Settings
+from taskhook.memory import remember
 from taskhook.schedule import History, Progress
 from taskhook.task import Task
 
@@ -24,7 +25,6 @@ logger = logging.getLogger(__name__)
 
 REMEMBERED_SECONDS = 60.0
 """How long a process goes by what it has read: one task more or less changes little."""
-MOST_REMEMBERED = 500
 
 
 class Durations:
@@ -52,9 +52,7 @@ class Durations:
             history = self._read(kind)
         except (BotoCoreError, ClientError):
             logger.warning("durations not read", extra={"kind": kind}, exc_info=True)
-        while len(self._known) >= MOST_REMEMBERED:
-            del self._known[next(iter(self._known))]
-        self._known[kind] = (self._clock() + REMEMBERED_SECONDS, history)
+        remember(self._known, kind, (self._clock() + REMEMBERED_SECONDS, history))
         return history
 
     def ended(self, task: Task, *, lo: float, hi: float, end: float | None, progress: Progress) -> None:

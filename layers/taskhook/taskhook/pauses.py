@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from taskhook.errors import StoreConflict
+from taskhook.memory import remember
 from taskhook.providers.model import Refusal
 from taskhook.queues import Queues
 from taskhook.states import State
@@ -26,8 +27,6 @@ RECHECK_SECONDS = 30.0
 """How long a process believes that a credential is refused before it reads the stored one again."""
 PROBE_SECONDS = 300.0
 """How long before it tries the same credential again: a key may have been enabled again without a change here."""
-REMEMBERED = 1000
-"""Accounts that a process keeps in mind."""
 
 
 @dataclass(slots=True)
@@ -71,9 +70,7 @@ class Pauses:
         if not refusal.asked:
             return False
         now = self.clock()
-        while len(self._known) >= REMEMBERED:
-            del self._known[next(iter(self._known))]
-        self._known[_scope(task)] = _Known(refusal, now + RECHECK_SECONDS, now + PROBE_SECONDS)
+        remember(self._known, _scope(task), _Known(refusal, now + RECHECK_SECONDS, now + PROBE_SECONDS))
         first = self.store.refuse_account(task.account, refusal.credential or "", task=task.id, now=now)
         if first:
             # The template makes a metric and an alarm of this event.

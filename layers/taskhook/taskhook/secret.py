@@ -14,6 +14,7 @@ from taskhook import aws
 from taskhook.accounts import Account, parse_account
 from taskhook.config import Settings
 from taskhook.errors import ConfigError
+from taskhook.memory import remember
 
 if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient
@@ -26,9 +27,6 @@ _MISSING_SECONDS = {"accounts": 5.0, "destinations": 5.0, "providers": 5.0}
 """How long an absence is believed: an operator who has just stored a value should not have to wait."""
 _BROKEN_SECONDS = 5.0
 """How long an account that cannot work is believed to be so."""
-MOST_REMEMBERED = 1000
-"""Values kept in this process: their names come from callers."""
-
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 
 LONGEST_SEALED = 4096
@@ -145,14 +143,6 @@ class Parameters:
                 _Stored(one["Value"], str(one["Version"]), now + _REMEMBERED_SECONDS["providers"]),
             )
         return found
-
-
-def remember[T](memory: dict[str, T], name: str, value: T) -> None:
-    """Keeps a value as the newest, and of all no more than MOST_REMEMBERED: the oldest are forgotten."""
-    memory.pop(name, None)
-    memory[name] = value
-    while len(memory) > MOST_REMEMBERED:
-        del memory[next(iter(memory))]
 
 
 class Seal:
