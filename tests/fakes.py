@@ -1,11 +1,14 @@
 """The outside in memory, as far as decisions need it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Any
 
+from botocore.exceptions import ClientError
 from requests import Request
 
+from taskhook.config import Settings
 from taskhook.durations import Durations
 from taskhook.errors import StoreConflict
 from taskhook.http import Answer
@@ -13,6 +16,16 @@ from taskhook.queues import Queues
 from taskhook.schedule import History, Progress
 from taskhook.store import RefusedAccount, Store
 from taskhook.task import Delivery, Task
+
+
+def make_settings(**changes: Any) -> Settings:
+    """Of a function that needs little of the template."""
+    nothing = Settings(
+        table="tasks", open_index="", parameters="", tasks_queue="tasks", undelivered_queue="", state_machine="",
+        key="", allow_private=False, allow_insecure=False, patience=0, delivery_attempts=0, more_regions=frozenset(),
+        retention=0, provider_rate=10, sleeping_polls=1, wake_lead=1.5, memory=128, machine="aarch64",
+    )  # fmt: skip
+    return replace(nothing, **changes)
 
 
 class MemoryStore(Store):
@@ -115,3 +128,59 @@ class MemoryDurations(Durations):
 
     def given_up(self, task: Task, age: float) -> None:
         self.taught.append((task.state.value, age, age, None))
+
+
+def refused(code: str, **more: Any) -> ClientError:
+    """What DynamoDB says to a request that it does not fulfil."""
+    response: Any = {"Error": {"Code": code, "Message": code}, **more}
+    return ClientError(response, "UpdateItem")
+
+
+@dataclass
+class CounterTable:
+    """DynamoDB for items of counters: understands the requests of calendars and seats and no others."""
+
+    items: dict[str, dict[str, Any]] = field(default_factory=dict)
+    writes: int = 0
+    reads: int = 0
+
+    def update_item(self, **call: Any) -> dict[str, Any]:
+        self.writes += 1
+        assert call["TableName"] == "tasks"
+        id, values = call["Key"]["id"]["S"], call["ExpressionAttributeValues"]
+        names = call.get("ExpressionAttributeNames", {})
+        before = self.items.get(id, {})
+        if not all(_holds(one, names, values, before) for one in call["ConditionExpression"].split(" AND ")):
+            wanted = call.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
+            raise refused("ConditionalCheckFailedException", **({"Item": dict(before)} if wanted else {}))
+        assigned, _, added = call["UpdateExpression"].removeprefix("SET ").partition(" ADD ")
+        after = dict(before)
+        for one in assigned.split(", "):
+            name, value = one.split(" = ")
+            after[name] = values[value]
+        for one in filter(None, added.split(", ")):
+            name, value = one.split(" ")
+            name = names.get(name, name)
+            after[name] = {"N": str(Decimal(before.get(name, {"N": "0"})["N"]) + int(values[value]["N"]))}
+        self.items[id] = after
+        return {"Attributes": {name: value for name, value in after.items() if value is not before.get(name)}}
+
+    def get_item(self, **call: Any) -> dict[str, Any]:
+        self.reads += 1
+        id = call["Key"]["id"]["S"]
+        return {"Item": dict(self.items[id])} if id in self.items else {}
+
+
+def _holds(condition: str, names: Mapping[str, str], values: Mapping[str, Any], item: Mapping[str, Any]) -> bool:
+    """``attribute_not_exists(a)``, or that ``OR a < :most``, in brackets or not."""
+    absent, _, smaller = condition.removeprefix("(").removesuffix(")").partition(" OR ")
+    written = absent.removeprefix("attribute_not_exists(").removesuffix(")")
+    name = names.get(written, written)
+    assert condition.removeprefix("(").startswith("attribute_not_exists(")
+    if name not in item:
+        return True
+    if not smaller:
+        return False
+    left, _, right = smaller.partition(" < ")
+    assert left == written
+    return "N" in item[name] and Decimal(item[name]["N"]) < int(values[right]["N"])

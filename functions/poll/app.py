@@ -1,4 +1,4 @@
-"""Looks at one task once, and tells the state machine what comes next."""
+"""Looks at one task, goes on looking while that is cheaper than leaving, and says what comes next."""
 
 import time
 from functools import cache
@@ -12,10 +12,13 @@ from taskhook.config import settings
 from taskhook.credentials import Accounts
 from taskhook.durations import Durations
 from taskhook.log import function_logger
+from taskhook.pacing import Pace, break_even
 from taskhook.pauses import Pauses
 from taskhook.providers.catalogue import Catalogue
 from taskhook.queues import Queues
+from taskhook.seats import Seats
 from taskhook.secret import Parameters
+from taskhook.slots import Calendar
 from taskhook.store import Store
 
 logger = function_logger()
@@ -23,16 +26,26 @@ logger = function_logger()
 
 @cache
 def watcher() -> watch.Watcher:
-    parameters = Parameters(settings())
-    store, queues = Store(settings()), Queues(settings())
+    known = settings()
+    parameters = Parameters(known)
+    store, queues = Store(known), Queues(known)
+    pace = Pace(
+        calendar=Calendar(known),
+        seats=Seats(known),
+        default_rate=known.provider_rate,
+        lead=known.wake_lead,
+        break_even=break_even(known.memory, known.machine),
+        clock=time.time,
+    )
     return watch.Watcher(
         store=store,
         account=Accounts(parameters, clock=time.time).account,
         find=Catalogue(parameters.provider).find,
-        durations=Durations(settings()),
+        durations=Durations(known),
         pauses=Pauses(store=store, queues=queues, clock=time.time),
         queues=queues,
-        patience=settings().patience,
+        pace=pace,
+        patience=known.patience,
         clock=time.time,
         rng=SystemRandom(),
     )
@@ -40,4 +53,6 @@ def watcher() -> watch.Watcher:
 
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    return watch.look(watcher(), event["id"], event["watch"])
+    return watch.look(
+        watcher(), event["id"], event["watch"], left=lambda: context.get_remaining_time_in_millis() / 1000
+    )

@@ -63,7 +63,9 @@ def posted(world: World) -> dict[Any, str]:
     ids: dict[Any, str] = {}
     for provider, task_id, _ in ENDINGS:
         title = f"{provider} {task_id}"
-        ids[provider, task_id] = world.post(provider, task_id, notify=["default", "slack"], title=title)["id"]
+        ids[provider, task_id] = world.post(
+            provider, task_id, notify=["default", "slack"], title=title, urgency="high"
+        )["id"]
     for provider in DETOUR_PROVIDERS:
         for name, faults in DETOURS.items():
             steps = (running(polls=1), *(fault(one, 1) for one in faults), succeeded())
@@ -76,6 +78,7 @@ def posted(world: World) -> dict[Any, str]:
     return ids
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize(("provider", "task_id", "state"), ENDINGS)
 def test_every_ending_reaches_slack_and_the_webhook_once(
     world: World, posted: dict[Any, str], provider: str, task_id: str | int, state: str

@@ -1,12 +1,10 @@
 """The laws of the calendar, against a table in memory whose single writes are atomic, as DynamoDB's are."""
 
 import math
-import re
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
 from queue import Queue
@@ -15,7 +13,7 @@ from threading import Semaphore, Thread, get_ident
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.exceptions import EndpointConnectionError
 from hypothesis import given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
@@ -25,6 +23,8 @@ from taskhook.config import Settings
 from taskhook.providers.listing import built_in
 from taskhook.slots import Calendar, Rate, Slot, priced, rate
 from tests.conftest import NOW
+from tests.fakes import CounterTable as Table
+from tests.fakes import refused
 
 KEY = "slots#tencent#clb#DescribeTaskStatus#clb.tencentcloudapi.com"
 FAST = Rate(requests=20)
@@ -37,58 +37,6 @@ type Call = Mapping[str, Any]
 
 rates = st.sampled_from(RATES) | st.builds(Rate, requests=st.integers(1, 300), seconds=st.sampled_from([1, 2, 60]))
 moments = st.floats(NOW, NOW + 120)
-
-
-def refused(code: str, **more: Any) -> ClientError:
-    response: Any = {"Error": {"Code": code, "Message": code}, **more}
-    return ClientError(response, "UpdateItem")
-
-
-@dataclass
-class Table:
-    """Understands the calendar's requests and no others."""
-
-    items: dict[str, dict[str, Any]] = field(default_factory=dict)
-    writes: int = 0
-    reads: int = 0
-
-    def update_item(self, **call: Any) -> dict[str, Any]:
-        self.writes += 1
-        assert call["TableName"] == "tasks"
-        id, values = call["Key"]["id"]["S"], call["ExpressionAttributeValues"]
-        names = call.get("ExpressionAttributeNames", {})
-        before = self.items.get(id, {})
-        self._check(call, names, values, before)
-        assigned, _, added = call["UpdateExpression"].removeprefix("SET ").partition(" ADD ")
-        after = dict(before)
-        for one in assigned.split(", "):
-            name, value = one.split(" = ")
-            after[name] = values[value]
-        for one in filter(None, added.split(", ")):
-            name, value = one.split(" ")
-            name = names.get(name, name)
-            after[name] = {"N": str(Decimal(before.get(name, {"N": "0"})["N"]) + int(values[value]["N"]))}
-        self.items[id] = after
-        return {"Attributes": {name: value for name, value in after.items() if value is not before.get(name)}}
-
-    def _check(self, call: Call, names: Mapping[str, str], values: Mapping[str, Any], item: dict[str, Any]) -> None:
-        absent, _, smaller = call["ConditionExpression"].partition(" OR ")
-        match = re.fullmatch(r"attribute_not_exists\((\S+)\)", absent)
-        assert match is not None
-        name = names.get(match[1], match[1])
-        if name not in item:
-            return
-        if smaller:
-            assert smaller == f"{match[1]} < :room"
-            if "N" in item[name] and Decimal(item[name]["N"]) < int(values[":room"]["N"]):
-                return
-        wanted = call.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
-        raise refused("ConditionalCheckFailedException", **({"Item": dict(item)} if wanted else {}))
-
-    def get_item(self, **call: Any) -> dict[str, Any]:
-        self.reads += 1
-        id = call["Key"]["id"]["S"]
-        return {"Item": dict(self.items[id])} if id in self.items else {}
 
 
 @pytest.fixture(scope="module")

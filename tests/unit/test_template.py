@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from taskhook.pacing import ROOM, break_even
 from tests.conftest import ROOT
 
+FROM_LAMBDA = {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE"}
 TEXT = (ROOT / "template.yaml").read_text("utf-8").splitlines()
 MACHINE: dict[str, Any] = json.loads((ROOT / "statemachine/watch_task.asl.json").read_text("utf-8"))
 
@@ -103,8 +105,16 @@ def test_every_placeholder_is_filled_by_the_template(template: dict[str, Any]) -
 
 
 def test_a_retried_invocation_can_end_before_the_machine_gives_up_on_it(template: dict[str, Any]) -> None:
-    longest = template["Globals"]["Function"]["Timeout"]
-    assert all(task["TimeoutSeconds"] > longest for task in TASKS.values())
+    common = template["Globals"]["Function"]["Timeout"]
+    functions = of_type(template, "AWS::Serverless::Function")
+    longest = {f"${{{name}Arn}}": one["Properties"].get("Timeout", common) for name, one in functions.items()}
+    for task in TASKS.values():
+        assert task["TimeoutSeconds"] >= longest[task["Parameters"]["FunctionName"]]
+
+
+def test_a_look_has_room_in_an_invocation_and_there_is_time_to_sleep(template: dict[str, Any]) -> None:
+    timeout = template["Resources"]["PollFunction"]["Properties"]["Timeout"]
+    assert timeout > ROOM + 2 * break_even(memory=128, machine="aarch64")
 
 
 # --- the template ----------------------------------------------------------------------------------------------------
@@ -142,7 +152,7 @@ def test_every_setting_that_a_function_is_given_is_one_that_is_read(template: di
     functions = [template["Globals"]["Function"]]
     functions += [one["Properties"] for one in of_type(template, "AWS::Serverless::Function").values()]
     given = {name for one in functions for name in one.get("Environment", {}).get("Variables", {})}
-    assert {name for name in given if not name.startswith("POWERTOOLS_")} == read - {"OPEN_INDEX"}
+    assert {name for name in given if not name.startswith("POWERTOOLS_")} == read - {"OPEN_INDEX", *FROM_LAMBDA}
 
 
 def test_every_queue_is_encrypted_and_keeps_its_messages_for_two_weeks(template: dict[str, Any]) -> None:

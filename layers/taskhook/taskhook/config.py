@@ -1,6 +1,7 @@
 """The environment, read here only and when first needed."""
 
 import os
+import platform
 from dataclasses import dataclass
 from functools import cache
 
@@ -27,6 +28,16 @@ class Settings:
     """Regions that are newer than this version."""
     retention: float
     """Seconds that a finished task is kept."""
+    provider_rate: float
+    """Requests per second to an API that documents no limit."""
+    sleeping_polls: int
+    """Looks that may sleep inside the function at a time."""
+    wake_lead: float
+    """Seconds before its slot at which a look is woken."""
+    memory: float
+    """Of this function, in MB."""
+    machine: str
+    """Its processor, as ``aarch64``."""
 
 
 @cache
@@ -45,5 +56,10 @@ def settings() -> Settings:
         patience=float(env.get("PATIENCE_SECONDS", "21600")),
         delivery_attempts=int(env.get("DELIVERY_ATTEMPTS", "12")),
         more_regions=frozenset(env.get("MORE_REGIONS", "").replace(",", " ").split()),
+        provider_rate=float(env.get("PROVIDER_RATE", "10")),
+        sleeping_polls=int(env.get("SLEEPING_POLLS", "0")),
+        wake_lead=float(env.get("WAKE_LEAD_SECONDS", "1.5")),
+        memory=float(env.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128")),
+        machine=platform.machine(),
         retention=86400.0 * float(env.get("RETENTION_DAYS", "30")),
     )

@@ -42,6 +42,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from taskhook import aws
 from taskhook.config import Settings
+from taskhook.memory import remember
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -73,8 +74,6 @@ _ALONE = 60
 """Processes that may have no calendar at the same time and still keep to the limit together."""
 _BRAKED = 3
 """Items that a provider's "too many" thins out: a minute, and what is left of the current half of one."""
-_REMEMBERED = 1000
-"""Keys that a process keeps in mind."""
 
 _WINDOWS = {"s": 1, "min": 60}
 
@@ -260,9 +259,10 @@ class Calendar:
             logger.warning("rate not lowered", extra={"key": key, "error": _name(error)})
 
     def _known(self, key: str) -> _Known:
-        while key not in self._keys and len(self._keys) >= _REMEMBERED:
-            self._keys.pop(next(iter(self._keys)), None)
-        return self._keys.setdefault(key, _Known())
+        known = self._keys.get(key)
+        if known is None:
+            remember(self._keys, key, known := _Known())
+        return known
 
     def _place(self, key: str, rate: Rate, known: _Known, earliest: float) -> int:
         start = math.ceil(earliest * _QUARTERS)

@@ -35,7 +35,7 @@ TOLD_AGAIN = 86400.0
 _LOOKED = (
     "state", "provider_state", "progress", "message", "error", "resources", "result", "request_id", "started_at",
     "finished_at", "observed_at", "polls", "next_poll_at", "restarts", "troubles", "trouble_since", "paused",
-    "wakes", "looked_at", "marks", "steady", "reason", "estimate",
+    "wakes", "looked_at", "marks", "steady", "reason", "estimate", "slots", "limit", "blind",
 )  # fmt: skip
 """What a look may change. Deliveries are not among them: a caller may be adding one at the same moment."""
 
@@ -352,7 +352,7 @@ def from_item(item: Mapping[str, Any]) -> Task:
 
 def reopened(task: Task, **changes: Any) -> Task:
     """The task for a new watch: a higher number, so that whatever still runs for the old one ends without a word."""
-    return replace(task, watch=task.watch + 1, restarts=0, **changes)
+    return replace(task, watch=task.watch + 1, restarts=0, slots=(), **changes)
 
 
 def _plain(item: Mapping[str, Any]) -> dict[str, Any]:

@@ -89,6 +89,8 @@ class Task:
     ``paused`` is set while its account is refused: it names the stored credential that was. ``wakes`` counts the times
     that its watches woke, with a look or without; ``looked_at`` is the latest look that brought an answer; ``marks``
     and ``steady`` are the progress that was reported (see schedule.py); ``reason`` says why the next look is then.
+    ``slots`` are the moments that are reserved for its requests on the calendar of a ``limit``, ``blind`` where the
+    calendar could not be asked (see pacing.py).
     """
 
     id: str
@@ -128,6 +130,9 @@ class Task:
     steady: bool = True
     reason: str | None = None
     estimate: Estimate | None = None
+    slots: tuple[float, ...] = ()
+    limit: str | None = None
+    blind: bool = False
 
     @property
     def pending(self) -> list[str]:
@@ -162,6 +167,7 @@ class Task:
             Resource(id=one["id"], state=State(one["state"])) for one in known.get("resources", ())
         )
         known["marks"] = tuple((age, share) for age, share in known.get("marks", ()))
+        known["slots"] = tuple(known.get("slots", ()))
         known["estimate"] = Estimate(**known["estimate"]) if known.get("estimate") else None
         known["deliveries"] = {name: Delivery.from_dict(one) for name, one in known.get("deliveries", {}).items()}
         known.setdefault("region", None)
