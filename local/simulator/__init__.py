@@ -9,7 +9,8 @@
 Every entry of taskhook's catalogue is played, and those given as ``own``: requests are held to what an entry says is
 sent, and answers are made from what it says is read. Signatures are checked with the official SDKs' own signing code,
 against the Host header as it arrived. A part of a task id that no request carries (the operation behind a machine's
-latest state) is known by ``script``, else taken to be the same as the first part.
+latest state) is known by ``script``, else taken to be the same as the first part. An entry with ``batch`` is asked
+for many tasks at once, which is one request to the log (``Entry.ids``, ``Entry.asked``) and to the rate limits.
 ``python -m local.simulator --port N`` serves people: see ``/_lives`` and ``/_log``.
 """
 
@@ -43,7 +44,7 @@ from local.simulator.lives import (
     Step,
     life_of,
 )
-from local.simulator.log import Entry, RequestLog
+from local.simulator.log import Asked, Entry, RequestLog
 from local.simulator.loopback import LoopbackServer
 
 __all__ = [
@@ -59,6 +60,7 @@ __all__ = [
     "TENCENT_FORBIDDEN",
     "TENCENT_STS",
     "Answer",
+    "Asked",
     "Credential",
     "Dialect",
     "Entry",

@@ -1,15 +1,17 @@
 """What an API answers: its entry read backwards, so that taskhook must find again what was put there.
 
 The answers are as careless as the documentation's own examples: while a task runs they already hold a reason and a
-time of its end, and before the task's own item stands one of another task.
+time of its end, and before the task's own item stands one of another task. Several tasks do not come in the order in
+which they were asked for.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from local.simulator import media, placing
-from local.simulator.lives import MACHINES, Answer, Dialect, Moment, Outcome
+from local.simulator.lives import MACHINES, Answer, Dialect, Fault, Moment, Outcome
 from local.simulator.rows import Row
 from taskhook.providers import filling
 from taskhook.providers.model import Path
@@ -23,18 +25,49 @@ _GOING = (Outcome.CREATED, Outcome.RUNNING, Outcome.UNKNOWN)
 _BAD = (Outcome.FAILED, Outcome.PARTIAL, Outcome.EXPIRED)
 
 
-def body(row: Row, values: Values, answer: Answer, moment: Moment, skip: int = 0) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What one task of a request has to say."""
+
+    values: Values
+    answer: Answer
+    moment: Moment
+
+
+def body(row: Row, told: Sequence[Told], skip: int = 0) -> dict[str, Any]:
     """What stands inside the style's envelope."""
-    items = _items(row, values, answer, moment)
+    shared = dialect(told)
+    last = told[-1]
+    items = [
+        spelled(item, Dialect.PLAIN if one.answer.dialect is shared else one.answer.dialect)
+        for one in reversed(told)
+        for item in _items(row, one.values, one.answer, one.moment)
+    ]
     place = row.provider.at
     if place is None:
         whole = items[0]
     elif row.lists:
-        whole = _listed(row, [*_decoys(row, values, answer), *items], skip)
+        whole = _listed(row, [*_decoys(row, last.values, last.answer), *items], skip)
     else:
         whole = placing.put({}, place.expression, items[0])
-    said: dict[str, Any] = spelled(whole, answer.dialect)
+    said: dict[str, Any] = spelled(whole, shared)
     return said
+
+
+def dialect(told: Sequence[Told]) -> Dialect:
+    """How the answer as a whole is spelled; where its tasks differ, each item is spelled by itself."""
+    spoken = {one.answer.dialect for one in told}
+    return spoken.pop() if len(spoken) == 1 else Dialect.PLAIN
+
+
+def spoilt(row: Row, said: Sequence[Answer | Fault]) -> Fault | None:
+    """What goes wrong with a request, judged by each of its tasks; None where there is something to tell of any.
+
+    One request has one fate: what befalls one of its tasks befalls all. Only a task that is not known may be left out.
+    """
+    faults = [one for one in said if isinstance(one, Fault)]
+    unknown = faults and (row.not_found is not None or len(faults) == len(said))
+    return next((one for one in faults if one is not Fault.NOT_FOUND), Fault.NOT_FOUND if unknown else None)
 
 
 def nothing(row: Row) -> dict[str, Any] | None:

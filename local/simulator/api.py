@@ -30,11 +30,12 @@ class Refused(Exception):
 class Admitted:
     """A request whose signature and parameters are in order.
 
-    ``values`` are the parts of its task id by name; ``skip`` counts the items on the pages before the one it asks for.
+    ``tasks``: by its id, the parts of each by name. ``ids`` counts those that were sent, an id that came twice too.
+    ``skip`` counts the items on the pages before the one it asks for.
     """
 
-    task_id: str
-    values: Mapping[str, str]
+    tasks: Mapping[str, Mapping[str, str]]
+    ids: int
     credential: Credential
     region: str | None
     skip: int

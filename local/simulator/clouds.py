@@ -2,16 +2,18 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from local.simulator import alibaba, answering, bm, sts, tc3, v2
+from local.simulator.answering import Told
 from local.simulator.api import Admitted, Refused, Style
 from local.simulator.credentials import KNOWN, Credential, Keyring
 from local.simulator.identity import completed, identified, written
 from local.simulator.limits import RateLimiter
 from local.simulator.lives import HANG_SECONDS, LIVES, Answer, Course, Fault, Life, Moment, life_of, table
-from local.simulator.log import Entry, RequestLog, as_json
+from local.simulator.log import Asked, Entry, RequestLog, as_json
 from local.simulator.loopback import Reply, Request, json_reply, text_reply
 from local.simulator.matching import Mismatch
 from local.simulator.rows import Row, every
@@ -20,6 +22,15 @@ from local.simulator.sts import AssumeRole
 FOR_PEOPLE = "/_"
 TRAP = "/_trap"
 _IN_OWN_WORDS = frozenset({Fault.THROTTLED, Fault.THROTTLED_CHARSET, Fault.INTERNAL, Fault.REFUSED, Fault.NOT_FOUND})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """What a task's life says to its ``poll``-th poll."""
+
+    says: Answer | Fault
+    moment: Moment
+    poll: int
 
 
 class Clouds:
@@ -116,12 +127,12 @@ class Clouds:
 
     def _admitted(self, style: Style, row: Row, request: Request, credential: Credential, now: float) -> Admitted:
         given = style.given(request, row)
-        values, skip = identified(row.provider, given, now)
+        sent, skip = identified(row.provider, given, now)
         with self._lock:
-            values = completed(row.provider.task_id, values, self._scripts)
+            each = [completed(row.provider.task_id, values, self._scripts) for values in sent]
         return Admitted(
-            task_id=written(row.provider.task_id, values),
-            values=values,
+            tasks={written(row.provider.task_id, values): values for values in each},
+            ids=len(each),
             credential=credential,
             region=given.region,
             skip=skip,
@@ -135,22 +146,33 @@ class Clouds:
 
     def _live(self, style: Style, row: Row, request: Request, admitted: Admitted, now: float) -> Reply:
         with self._lock:
-            course = self._course(row, admitted.task_id, now)
-            # The later pages of an answer belong to the poll that asked for the first.
-            says, moment = course.advance(now) if admitted.skip == 0 else course.again(now)
-            poll = course.polls
-        if isinstance(says, Answer):
-            inner = _body(row, admitted, says, moment)
-            reply = style.reply(inner, says.dialect)
-            verdict = f"answered {says.outcome}"
+            seen = {task_id: self._look(row, task_id, admitted.skip, now) for task_id in admitted.tasks}
+        if len(seen) > 1:
+            row = row.of_several
+        fault = answering.spoilt(row, [one.says for one in seen.values()])
+        if fault is None:
+            told = [
+                Told(values=admitted.tasks[task_id], answer=one.says, moment=one.moment)
+                for task_id, one in seen.items()
+                if isinstance(one.says, Answer)
+            ]
+            reply = style.reply(_body(row, told, admitted.skip), answering.dialect(told))
         else:
-            reply = self._go_wrong(style, row, request, says)
-            verdict = f"fault {says}"
+            reply = self._go_wrong(style, row, request, fault)
+        asked = tuple(
+            Asked(task_id=task_id, verdict=_verdict(fault or one.says), poll=one.poll) for task_id, one in seen.items()
+        )
         self._note(
-            row.name, request, reply, now, verdict=verdict, poll=poll, task_id=admitted.task_id,
-            key_id=admitted.credential.key_id, region=admitted.region,
+            row.name, request, reply, now, verdict=", ".join(dict.fromkeys(one.verdict for one in asked)),
+            asked=asked, ids=admitted.ids, key_id=admitted.credential.key_id, region=admitted.region,
         )  # fmt: skip
         return reply
+
+    def _look(self, row: Row, task_id: str, skip: int, now: float) -> _Seen:
+        course = self._course(row, task_id, now)
+        # The later pages of an answer belong to the poll that asked for the first.
+        says, moment = course.advance(now) if skip == 0 else course.again(now)
+        return _Seen(says=says, moment=moment, poll=course.polls)
 
     def _course(self, row: Row, task_id: str, now: float) -> Course:
         key = (row.provider.name, task_id)
@@ -181,16 +203,17 @@ class Clouds:
         now: float,
         *,
         verdict: str,
-        poll: int = 0,
-        task_id: str | None = None,
+        asked: tuple[Asked, ...] = (),
+        ids: int = 0,
         key_id: str | None = None,
         region: str | None = None,
     ) -> None:
         status = 0 if reply.hangup or reply.reset else reply.status
+        task_id, poll = (asked[0].task_id, asked[0].poll) if len(asked) == 1 else (None, 0)
         self.log.add(
             Entry(
                 api=api, task_id=task_id, at=now, verdict=verdict, poll=poll, status=status, method=request.method,
-                key_id=key_id, region=region,
+                key_id=key_id, region=region, ids=ids, asked=asked,
             )
         )  # fmt: skip
 
@@ -216,10 +239,14 @@ def _found(style: Style, request: Request) -> Row | AssumeRole | Refused:
         return refused
 
 
-def _body(row: Row, admitted: Admitted, says: Answer, moment: Moment) -> dict[str, Any]:
+def _body(row: Row, told: Sequence[Told], skip: int) -> dict[str, Any]:
     if row.provider.code == "bm":
-        return bm.data(says)
-    return answering.body(row, admitted.values, says, moment, admitted.skip)
+        return bm.data(told[0].answer)
+    return answering.body(row, told, skip)
+
+
+def _verdict(says: Answer | Fault) -> str:
+    return f"answered {says.outcome}" if isinstance(says, Answer) else f"fault {says}"
 
 
 _JSON = {"Content-Type": "application/json"}

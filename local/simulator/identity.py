@@ -1,25 +1,26 @@
-"""Which task a request is about: its id as callers write it, put together from the request's parts."""
+"""Which tasks a request is about: each one's id as callers write it, put together from the request's parts."""
 
 from collections.abc import Iterable, Mapping
 
-from local.simulator.matching import Given, Mismatch
+from local.simulator.matching import Given, Mismatch, singly
 from local.simulator.matching import values as matched
 from taskhook.providers.model import Provider, TaskId
 
 
-def identified(provider: Provider, given: Given, now: float) -> tuple[dict[str, str], int]:
-    """The values that the request brought, and how many items it skips. Raises Mismatch."""
+def identified(provider: Provider, given: Given, now: float) -> tuple[list[dict[str, str]], int]:
+    """The values that the request brought for each of its ids, and how many items it skips. Raises Mismatch."""
     paging = provider.paging
     name = (paging.offset or paging.number) if paging is not None else None
     if paging is None or name is None:
-        return matched(provider, provider.send, given, now), 0
+        return [matched(provider, provider.send, one, now) for one in singly(provider, given)], 0
     asked = given.parameters.get(name)
     if asked is None:
         raise Mismatch("missing", name)
     number = _whole(asked, typed=given.first is None)
     if number is None or number < (1 if paging.number else 0):
         raise Mismatch("invalid", name)
-    values = matched(provider, {**provider.send, name: number}, given, now)
+    template = {**provider.send, name: number}
+    values = [matched(provider, template, one, now) for one in singly(provider, given)]
     return values, number if paging.offset else (number - 1) * paging.size
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -10,6 +10,7 @@ from taskhook.providers import filling
 from taskhook.providers.model import Provider
 
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_NUMBER = re.compile(r"0|[1-9][0-9]*")
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 _DAY = 86_400
 REGION = re.compile(r"[a-z]{2}-[a-z]+(-[a-z0-9]+)*")
@@ -38,7 +39,7 @@ class Given:
 def values(provider: Provider, template: Mapping[str, Any], given: Given, now: float) -> dict[str, str]:
     """The values of the template's placeholders. Raises Mismatch for anything but exactly these parameters."""
     wanted = dict(_leaves(template, given.first or 0))
-    brought = dict(given.parameters) if given.first is not None else dict(_leaves(given.parameters, 0))
+    brought = _brought(given)
     for key in brought:
         if key not in wanted:
             known = {one.partition(".")[0] for one in wanted}
@@ -52,6 +53,53 @@ def values(provider: Provider, template: Mapping[str, Any], given: Given, now: f
             raise Mismatch("missing", _name(key))
     _check_common(found, given.region, now)
     return found
+
+
+def singly(provider: Provider, given: Given) -> list[Given]:
+    """The request as one for each id that it carries, whose other parameters are the same. Raises Mismatch.
+
+    Several ids are several items in the lists of the template that hold an id, or several in one text.
+    """
+    if provider.batch is None:
+        return [given]
+    first, brought = given.first or 0, _brought(given)
+    parts = {part.name for part in provider.task_id.parts}
+    keys = [key for key, leaf in _leaves(provider.send, first) if parts & set(filling.names(leaf))]
+    join = provider.batch.join
+    each = _by_item(brought, keys, first) if join is None else _by_piece(brought, keys, join)
+    if len(each) > provider.batch.most:
+        raise Mismatch("invalid", _name(keys[0]))
+    return [replace(given, parameters=one) for one in each]
+
+
+def _by_item(brought: Mapping[str, Any], keys: list[str], first: int) -> list[dict[str, Any]]:
+    """``JobIds.1`` and ``JobIds.2`` as two times ``JobIds.1``."""
+    lists = {place for key in keys for place, number, _ in [f"{key}.".partition(f".{first}.")] if number}
+    shared: dict[str, Any] = {}
+    items: dict[int, dict[str, Any]] = {}
+    for key, value in brought.items():
+        place = next((one for one in lists if key.startswith(f"{one}.")), None)
+        number, dot, rest = key.removeprefix(f"{place}.").partition(".")
+        if place is None or not _NUMBER.fullmatch(number):
+            shared[key] = value
+        else:
+            items.setdefault(int(number), {})[f"{place}.{first}{dot}{rest}"] = value
+    if items and sorted(items) != list(range(first, first + len(items))):
+        raise Mismatch("invalid", _name(keys[0]))
+    return [shared | items[number] for number in sorted(items)] or [shared]
+
+
+def _by_piece(brought: Mapping[str, Any], keys: list[str], join: str) -> list[dict[str, Any]]:
+    """``a,b`` as ``a`` and ``b``. Of an id's several parts, those that all ids share stand there once."""
+    pieces = {key: text.split(join) for key in keys if isinstance(text := brought.get(key), str)}
+    count = max(map(len, pieces.values()), default=1)
+    if any(len(one) not in (1, count) for one in pieces.values()):
+        raise Mismatch("invalid", _name(keys[0]))
+    return [{**brought, **{key: one[number % len(one)] for key, one in pieces.items()}} for number in range(count)]
+
+
+def _brought(given: Given) -> dict[str, Any]:
+    return dict(given.parameters) if given.first is not None else dict(_leaves(given.parameters, 0))
 
 
 def _name(key: str) -> str:

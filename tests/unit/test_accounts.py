@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from taskhook.accounts import Account, Role, parse_account
 from taskhook.errors import ConfigError
+from taskhook.providers import catalogue
 from tests.conftest import ROOT
 from tests.strategies import json_values
 
@@ -100,6 +101,17 @@ def test_no_record_breaks_the_reader(value: Any, key: str) -> None:
     for record in (value, {**TENCENT, key: value}, {**TENCENT, "token": "t", "role_arn": TENCENT_ROLE, key: value}):
         with suppress(ConfigError):
             parse(record)
+
+
+@given(st.text("ab1-._A/", max_size=6) | st.integers(60, 66).map(lambda length: "x" * length))
+def test_an_endpoint_is_named_as_a_service_of_the_catalogue_may_be(name: str) -> None:
+    taken = True
+    try:
+        parse({**TENCENT, "endpoints": {name: "https://example.com"}})
+    except ConfigError:
+        taken = False
+    assert taken == catalogue.is_service(f"tencent.{name}")
+    assert not taken or re.fullmatch(r"(?!-)[a-z0-9-]{1,63}(?<!-)", name)
 
 
 def test_plain_http_is_taken_where_the_installation_allows_it() -> None:

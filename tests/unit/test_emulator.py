@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 
-from local import emulator
-from local.emulator import FairSemaphore, UpstreamChangedError, check_upstream, environment, prune_executions, sole_user
+from local import upstream
+from local.checkpoints import prune_executions
+from local.emulator import environment, sole_user
+from local.upstream import UpstreamChangedError, check_upstream
+from local.workers import FairSemaphore
 
 
 def test_upstream_has_the_functions_that_are_wrapped() -> None:
@@ -24,14 +27,14 @@ def test_upstream_has_the_functions_that_are_wrapped() -> None:
 def test_a_changed_upstream_is_refused_by_name(
     monkeypatch: pytest.MonkeyPatch, wrapped: tuple[str, str, tuple[str, ...]], said: str
 ) -> None:
-    monkeypatch.setattr(emulator, "WRAPPED", (wrapped,))
+    monkeypatch.setattr(upstream, "WRAPPED", (wrapped,))
     with pytest.raises(UpstreamChangedError) as raised:
         check_upstream()
     assert said in str(raised.value)
 
 
 def test_another_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(emulator, "UPSTREAM_VERSION", "0.0.1")
+    monkeypatch.setattr(upstream, "UPSTREAM_VERSION", "0.0.1")
     with pytest.raises(UpstreamChangedError, match="the installed version is"):
         check_upstream()
 

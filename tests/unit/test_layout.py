@@ -26,7 +26,7 @@ NOW = {"now", "utcnow", "today", "time", "monotonic", "random", "urandom", "uuid
 THIRD_PARTY = {
     "aws_lambda_powertools": {"log"},
     "boto3": set(),
-    "botocore": {"aws", "durations", "slots", "reconcile", "secret", "start", "store", "submit"},
+    "botocore": {"aws", "durations", "slots", "reconcile", "seats", "secret", "start", "store", "submit"},
     "jmespath": {"providers"},
     "requests": {"http", "deliver", "providers", "roles", "destinations", "signing"},
     "urllib3": {"http"},

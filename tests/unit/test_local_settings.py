@@ -7,6 +7,8 @@ import pytest
 from local.deploy import fingerprint, gateway_responses
 from local.settings import EXAMPLE, RunError, Settings, read_config
 
+TENCENT = 'cloud = "tencent"\nsecret_id = "x"\nsecret_key = "s3cr3t"\n'
+
 
 def written(tmp_path: Path, text: str) -> Path:
     path = tmp_path / "config.toml"
@@ -42,11 +44,19 @@ def test_a_file_that_is_there_is_never_overwritten(tmp_path: Path) -> None:
         ("accounts = 3", "accounts: must be tables"),
         ("[accounts]\ntencent = 3", "[accounts.tencent]: must be a table"),
         ('[accounts."a b"]\ncloud = "alibaba"', "[accounts.a b]: a name is"),
-        ('[accounts.a]\ncloud = "aws"', "[accounts.a] cloud: must be one of tencent, alibaba"),
-        ('[accounts.a]\ncloud = "tencent"\nsecret_id = "x"', "[accounts.a] secret_key: is missing"),
-        ('[accounts.a]\ncloud = "alibaba"\naccess_key_id = 7', "[accounts.a] access_key_id: must be text"),
-        ('[accounts.a]\ncloud = "tencent"\nsite = "eu"', "[accounts.a] site: must be one of cn, intl"),
-        ('[accounts.a]\ncloud = "tencent"\nendpoints = {clb = "clb.example"}', "[accounts.a] endpoints: every value"),
+        ('[accounts.a]\ncloud = "aws"', '[accounts.a] "cloud" must be one of tencent, alibaba'),
+        ('[accounts.a]\ncloud = "tencent"\nsecret_id = "x"', '[accounts.a] "secret_key" is missing'),
+        ('[accounts.a]\ncloud = "alibaba"\naccess_key_id = 7', '[accounts.a] "access_key_id" is missing or not a text'),
+        (f'[accounts.a]\n{TENCENT}site = "eu"', '[accounts.a] "site" must be "cn" or "intl"'),
+        (
+            f'[accounts.a]\n{TENCENT}endpoints = {{clb = "clb.example"}}',
+            '[accounts.a] endpoint "clb" must be a base URL',
+        ),
+        (
+            f"[accounts.a]\n{TENCENT}endpoint = {{}}",
+            '[accounts.a] "endpoint" is not a key of a tencent account; did you',
+        ),
+        (f"[accounts.a]\n{TENCENT}expires_at = 2026-11-22T10:00:00Z", "[accounts.a] expires_at: a date or time"),
         ('[destinations.ops]\nurl = "https://example.com"', "[destinations.ops] type: is missing"),
         ('[destinations.ops]\ntype = "slack"\nsince = 2026-01-01', "[destinations.ops] since: a date or time"),
         ("[destination.ops]", "[destination]: only [accounts.<name>]"),
@@ -58,6 +68,7 @@ def test_a_fault_names_the_file_the_table_and_the_key(tmp_path: Path, text: str,
     with pytest.raises(RunError) as raised:
         read_config(path)
     assert said in str(raised.value)
+    assert "s3cr3t" not in str(raised.value)
     assert str(raised.value).startswith(str(path))
 
 
@@ -65,6 +76,11 @@ def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(RunError) as raised:
         read_config(written(tmp_path, '[accounts.a]\ncloud = "x"\n[destinations.b]\n'))
     assert len(str(raised.value).splitlines()) == 2
+
+
+def test_an_account_may_be_called_over_plain_http_here(tmp_path: Path) -> None:
+    text = f'[accounts.a]\n{TENCENT}endpoints = {{clb = "http://127.0.0.1:8080"}}'
+    assert read_config(written(tmp_path, text))["accounts"]["a"]["endpoints"] == {"clb": "http://127.0.0.1:8080"}
 
 
 def test_unknown_keys_of_a_destination_are_passed_on(tmp_path: Path) -> None:

@@ -59,6 +59,11 @@ def test_a_message_that_says_nothing_is_none(value: Any, shown: str | None) -> N
     assert reading.text(value) == shown
 
 
+def test_a_message_is_cleaned_before_it_is_cut() -> None:
+    quoted = "x" * 995 + "s3cr3t-and-more"
+    assert reading.text(quoted, lambda text: text.replace("s3cr3t-and-more", "***")) == "x" * 995 + "***"
+
+
 @pytest.mark.parametrize(
     ("value", "seconds"),
     [
@@ -73,6 +78,9 @@ def test_a_message_that_says_nothing_is_none(value: Any, shown: str | None) -> N
         (float("inf"), None),
         ("2021-09-30T16:00:00Z", 1633017600.0),
         ("2021-10-01T00:00:00+08:00", 1633017600.0),
+        ("2021-09-30T16:00Z", 1633017600.0),
+        ("1970-01-01T08:00:00Z", None),
+        ("9999-12-31T23:59:59-01:00", None),
         ("2021-10-01 00:00:00", None),
         ("2021-10-01", None),
     ],

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -438,6 +439,37 @@ def test_a_refusal_that_quotes_what_was_sent_shows_no_secret(
     for shown in (repr(outcome), str(outcome)):
         assert "s3cr3t" not in shown
         assert "AKID" not in shown
+
+
+@both_clouds
+def test_a_secret_is_found_in_a_refusal_however_json_writes_it(
+    cloud: str, source: Any, make_answer: MakeAnswer, clock: Clock
+) -> None:
+    answer = refused(cloud, "SignatureDoesNotMatch", "token s3cr3t/token=", make_answer)
+    written = answer.body.replace(b"/token=", rb"\/token\u003d")
+    assert written != answer.body
+    outcome = roles.assume(
+        source(cloud, token="s3cr3t/token="), target(cloud), send=Line([replace(answer, body=written)]), clock=clock
+    )
+    assert isinstance(outcome, Refusal)
+    assert outcome.problem.message == f"role {ARN[cloud]} cannot be assumed: token ***"
+
+
+@both_clouds
+@pytest.mark.parametrize("external", ["s3", "ey", "ro", "Token", "Invalid", "Error", "Code"])
+def test_an_external_id_that_is_a_common_word_changes_nothing_of_what_an_answer_means(
+    cloud: str, external: str, source: Any, make_answer: MakeAnswer, clock: Clock
+) -> None:
+    role = Role(arn=ARN[cloud], external_id=external, source="base")
+    account = roles.assume(
+        source(cloud), target(cloud, role=role), send=Line([make_answer(ANSWERS[cloud])]), clock=clock
+    )
+    assert isinstance(account, Account)
+    assert (account.key_secret, account.token) == ("s3cr3t-key", "s3cr3t-token")
+    answer = refused(cloud, "InvalidParameter.X", "no", make_answer)
+    outcome = roles.assume(source(cloud), target(cloud, role=role), send=Line([answer]), clock=clock)
+    assert isinstance(outcome, Refusal)
+    assert (outcome.trouble, outcome.problem.code) == (Trouble.CREDENTIALS, "InvalidParameter.X")
 
 
 @both_clouds

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskhook.times import duration, rfc3339, rfc3339_millis
+from taskhook.times import duration, from_rfc3339, rfc3339, rfc3339_millis
 
 
 @pytest.mark.parametrize(
@@ -38,6 +38,37 @@ def test_waits_are_rfc3339_in_utc_to_the_millisecond(seconds: float, shown: str)
 def test_a_wait_is_shown_within_half_a_millisecond(seconds: float) -> None:
     shown = datetime.strptime(rfc3339_millis(seconds), "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
     assert abs(shown.timestamp() - seconds) <= 0.00051
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("2026-11-21T10:00:00Z", 1_795_255_200),
+        (" 2026-11-21t10:00:00z ", 1_795_255_200),
+        ("2026-11-21 18:00:00+08:00", 1_795_255_200),
+        ("2026-11-21T10:00:00.25Z", 1_795_255_200.25),
+        ("2026-11-21T10:00Z", 1_795_255_200),
+        ("2026-11-21T10:00:00", None),
+        ("2026-11-21", None),
+        ("2026-13-21T10:00:00Z", None),
+        ("2026-11-21T10:00:00+99:00", None),
+        ("1795255200", None),
+        ("soon", None),
+        ("", None),
+    ],
+)
+def test_a_moment_is_read_where_its_offset_is_written(text: str, seconds: float | None) -> None:
+    assert from_rfc3339(text) == seconds
+
+
+@given(st.integers(0, 253_402_300_799))
+def test_a_time_that_is_shown_is_the_moment_that_is_read(seconds: int) -> None:
+    assert from_rfc3339(rfc3339(seconds) or "") == seconds
+
+
+@given(st.text(max_size=40))
+def test_no_text_breaks_the_reader_of_times(text: str) -> None:
+    from_rfc3339(text)
 
 
 @pytest.mark.parametrize(

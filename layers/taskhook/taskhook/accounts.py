@@ -4,13 +4,15 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, Literal
 from urllib.parse import quote, urlsplit
 
 from taskhook.errors import ConfigError
+from taskhook.times import from_rfc3339
 
 CLOUDS = ("tencent", "alibaba")
+SERVICE = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+"""The name of a service, such as ``clb``, as endpoints and the catalogue have it: a label of its host."""
 SESSION_NAME = "taskhook"
 SESSION_SECONDS = 3600
 REGION = "{region}"
@@ -35,9 +37,7 @@ class _Shape:
 
 
 _NAME = _Shape(pattern=re.compile(r"[A-Za-z0-9_-]{1,64}"), words="the name of another account")
-_SERVICE = re.compile(r"[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?")
 _HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
-_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _ROLE_ARN = {
     # As the API reference of Tencent Cloud's AssumeRole shows them, roles of services included.
     "tencent": _Shape(
@@ -257,7 +257,7 @@ def _expires_at(name: str, record: Mapping[str, Any], token_key: str, token: str
     value = record["expires_at"]
     moment = _number(value)
     if moment is None and isinstance(value, str):
-        moment = _moment(value)
+        moment = from_rfc3339(value)
     if moment is None or not 0 < moment < LATEST_EXPIRY:
         raise ConfigError(
             f"account '{name}': \"expires_at\" must be a time with its offset, as in 2026-11-22T10:00:00Z or "
@@ -275,15 +275,6 @@ def _number(value: Any) -> float | None:
     return float(value) if 0 <= value < 10**15 else None
 
 
-def _moment(text: str) -> float | None:
-    if not _RFC3339.fullmatch(text):
-        return None
-    try:
-        return datetime.fromisoformat(text.upper()).timestamp()
-    except ValueError:
-        return None
-
-
 # --- endpoints -------------------------------------------------------------------------------------------------------
 
 
@@ -296,7 +287,7 @@ def _endpoints(name: str, endpoints: Any, *, allow_insecure: bool) -> dict[str, 
 def _each_endpoint(name: str, endpoints: Mapping[str, Any], allow_insecure: bool) -> Iterator[tuple[str, str]]:
     for service, url in endpoints.items():
         where = f"account '{name}': endpoint \"{_shown(service)}\""
-        if not _SERVICE.fullmatch(service):
+        if not SERVICE.fullmatch(service):
             raise ConfigError(f"{where} must be named like a service: lower case letters, digits, hyphens")
         yield service, _endpoint(where, url, allow_insecure)
         if service == "sts" and REGION in url:

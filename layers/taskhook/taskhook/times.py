@@ -17,6 +17,18 @@ def rfc3339_millis(seconds: float) -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{millis % 1000:03d}Z"
 
 
+def from_rfc3339(text: str) -> float | None:
+    """Seconds since the epoch; None for what is no moment, such as a time without its offset: it is nobody's.
+
+    As forgiving as ISO 8601 where the moment is clear: some APIs leave the seconds out.
+    """
+    try:
+        moment = datetime.fromisoformat(text.strip().upper())
+    except ValueError:
+        return None
+    return moment.timestamp() if moment.tzinfo is not None else None
+
+
 def duration(seconds: float) -> str:
     """How long, as a person says it: ``8 s``, ``3 min 20 s``, ``2 h 5 min``, ``3 d 4 h``."""
     whole = max(0, round(seconds))

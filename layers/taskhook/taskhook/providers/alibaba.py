@@ -4,14 +4,14 @@ A product that takes only the older signature of ROA requests says so in its ent
 """
 
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import requests
 
 from taskhook.http import Answer
 from taskhook.providers import reading, refusals
-from taskhook.providers.model import Provider, Question, Refusal
+from taskhook.providers.model import Provider, Question, Refusal, Table
 from taskhook.signing.acs3 import ACS3Auth
 from taskhook.signing.roa1 import ROA1Auth
 
@@ -69,42 +69,41 @@ def flat(parameters: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
         yield prefix, str(parameters).lower() if isinstance(parameters, bool) else str(parameters)
 
 
-def body(provider: Provider, answer: Answer) -> Body | Refusal:
+def body(
+    answer: Answer, errors: Table, *, has_status: Callable[[Body], bool] = lambda _: False, clean: reading.Clean = str
+) -> Body | Refusal:
     """Throttling is a 400 here, so errors are classified by ``Code``, not by HTTP status.
 
-    An HTTP 200 can be an error too: ``Success`` is false then, or there is a code and no status.
+    An HTTP 200 can be an error too: ``Success`` is false then, or there is a code and no status of a task.
     """
     found = reading.json_object(answer)
     if found is None:
         return reading.not_an_answer(answer)
     codes = [one for name in _CODE if (one := reading.word(reading.get(found, name)))]
     code = next((one for one in codes if one.casefold() not in _FINE), next(iter(codes), None))
-    if answer.status >= 400 or _refused(provider, found, code):
-        return _refusal(provider, found, code, answer)
+    wrong = code is not None and code.casefold() not in _FINE
+    failed = str(reading.get(found, "Success")).casefold() == "false"
+    if answer.status >= 400 or failed or (wrong and not has_status(found)):
+        return _refusal(found, code, answer, errors, clean)
     if answer.status != 200:
         return reading.not_an_answer(answer)
     return found
 
 
-def _refused(provider: Provider, found: Body, code: str | None) -> bool:
-    failed = str(reading.get(found, "Success")).casefold() == "false"
-    wrong = code is not None and code.casefold() not in _FINE
-    return failed or (wrong and not _has_status(provider, found))
-
-
-def _has_status(provider: Provider, found: Body) -> bool:
+def has_status(provider: Provider, found: Body) -> bool:
+    """Whether an answer says how its task stands: a code beside that is the task's."""
     place = provider.at.search(found) if provider.at is not None else found
     return bool(place) and (isinstance(place, list) or provider.status.search(place) is not None)
 
 
-def _refusal(provider: Provider, found: Body, code: str | None, answer: Answer) -> Refusal:
+def _refusal(found: Body, code: str | None, answer: Answer, errors: Table, clean: reading.Clean) -> Refusal:
     if code is None:
         return reading.not_an_answer(answer)
     return refusals.refusal(
         refusals.ALIBABA,
         code=code,
-        message=next((one for name in _MESSAGE if (one := reading.text(reading.get(found, name)))), None),
-        more=provider.errors,
+        message=next((one for name in _MESSAGE if (one := reading.text(reading.get(found, name), clean))), None),
+        more=errors,
         retry_after=reading.retry_after(answer),
         request_id=reading.text(reading.get(found, "RequestId")),
     )

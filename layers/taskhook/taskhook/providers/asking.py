@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -75,7 +76,7 @@ def request(provider: Provider, question: Question) -> requests.Request:
     known = _known(provider, question)
     now = question.clock()
     parameters = {**filling.filled(provider.send, known, now), **_page(provider, question)}
-    base = _base(provider, question, known, now)
+    base = base_url(provider, question)
     match provider.style:
         case "tc3":
             return tencent.tc3_request(provider, question, base, parameters)
@@ -101,8 +102,11 @@ def _page(provider: Provider, question: Question) -> dict[str, int]:
     return {str(paging.number): question.page + 1}
 
 
-def _base(provider: Provider, question: Question, known: Mapping[str, str | int], now: float) -> str:
-    """The account's own endpoint for this service, else the host of the catalogue, else that of the style."""
+def base_url(provider: Provider, question: Question) -> str:
+    """The account's own endpoint for this service, else the host of the catalogue, else that of the style.
+
+    Raises ConfigError where that needs a region and there is none.
+    """
     region = question.region or ""
     own = question.account.endpoints.get(provider.account_service)
     if own is not None:
@@ -114,15 +118,15 @@ def _base(provider: Provider, question: Question, known: Mapping[str, str | int]
         return own.replace("{region}", region)
     host = provider.hosts.get(region, provider.host)
     if host is not None:
-        return "https://" + filling.text(host, known, now).lower()
+        return "https://" + filling.text(host, _known(provider, question), question.clock()).lower()
     return tencent.v2_base(provider, question) if provider.style == "v2" else tencent.tc3_base(provider, question)
 
 
 def _body(provider: Provider, answer: Answer) -> Mapping[str, Any] | Refusal:
     match provider.style:
         case "tc3":
-            return tencent.tc3_body(provider, answer)
+            return tencent.tc3_body(answer, provider.errors)
         case "v2":
-            return tencent.v2_body(provider, answer)
+            return tencent.v2_body(answer, provider.errors)
         case _:
-            return alibaba.body(provider, answer)
+            return alibaba.body(answer, provider.errors, has_status=partial(alibaba.has_status, provider))

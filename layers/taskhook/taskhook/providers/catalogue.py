@@ -17,12 +17,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from taskhook.accounts import CLOUDS, SERVICE
 from taskhook.errors import CatalogueError
 from taskhook.providers import entry
 from taskhook.providers.model import Provider
 
 BUILT_IN = Path(__file__).parent.parent / "catalogue"
-SERVICE = re.compile(r"(tencent|alibaba)\.[a-z0-9][a-z0-9-]{0,40}")
 
 _ABSURD = re.compile(r"[\[{(]{40}")
 """Deeper than any entry needs, and not yet as deep as a parser can go."""
@@ -91,7 +91,7 @@ class Catalogue:
     def find(self, name: str) -> Provider | None:
         """The provider of a full or short name, in any case. Raises CatalogueError where its entry is broken."""
         service, action = _split(name.casefold())
-        if not SERVICE.fullmatch(service):
+        if not is_service(service):
             return None
         for file in self._files(service):
             spelled = file.action(action)
@@ -106,6 +106,12 @@ class Catalogue:
         text = self._own(service) if self._own is not None else None
         if text is not None:
             yield parsed(service, text, where=f"providers/{service}", origin="operator")
+
+
+def is_service(name: str) -> bool:
+    """Whether a file could be named so: ``tencent.clb``."""
+    cloud, _, service = name.partition(".")
+    return cloud in CLOUDS and SERVICE.fullmatch(service) is not None
 
 
 def _split(name: str) -> tuple[str, str | None]:
@@ -169,21 +175,25 @@ def nearest(name: str) -> list[str]:
     return [by_fold[one] for one in close]
 
 
-def faults(file: File) -> list[CatalogueError]:
-    """What is wrong with the entries of a file, one fault for each entry."""
-    found = []
+def entries(file: File) -> Iterator[Provider | CatalogueError]:
+    """Each entry of a file, or why it cannot be used."""
     known = built_in(file.service) if file.origin != "built in" else None
     for action in file.actions:
         try:
-            file.provider(action)
+            provider = file.provider(action)
         except CatalogueError as error:
-            found.append(error)
+            yield error
             continue
         if known is not None and known.action(action) is not None:
-            line = _line(file.text, action, None)
-            found.append(
-                CatalogueError(file.where, line, f"{file.service}.{action} is built in; give yours another name")
-            )
+            reason = f"{file.service}.{action} is built in; give yours another name"
+            yield CatalogueError(file.where, _line(file.text, action, None), reason)
+        else:
+            yield provider
+
+
+def faults(file: File) -> list[CatalogueError]:
+    """What is wrong with the entries of a file, one fault for each entry, and with the file."""
+    found = [one for one in entries(file) if isinstance(one, CatalogueError)]
     if not file.actions:
         found.append(CatalogueError(file.where, 1, "holds no entry: a table such as [DescribeTask]"))
     if "usual" in file.tables and file.tables["usual"] not in file.actions:

@@ -13,6 +13,7 @@ import jmespath
 from jmespath.exceptions import JMESPathError
 from jmespath.functions import Functions
 
+from taskhook.accounts import SERVICE
 from taskhook.providers import filling, refusals, regions
 from taskhook.providers.model import ANY_ID, WHOLE_NUMBER, Batch, Paging, Part, Path, Provider, Table, TaskId
 from taskhook.states import State
@@ -33,7 +34,6 @@ ENTRY_KEYS = frozenset({
 })  # fmt: skip
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-_SERVICE = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,40}[a-z0-9])?")
 _PART = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)(:int)?(\?)?\}")
 _RATE = re.compile(r"[1-9][0-9]*/(s|min)")
 _VERSION = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -107,7 +107,7 @@ class _Reader:
             name=f"{context.cloud}.{context.service}.{name}",
             title=self._text("title") or context.service,
             style=style,
-            service=self._text("service", _SERVICE) or context.service,
+            service=self._text("service", SERVICE) or context.service,
             action=self._text("action", _NAME) or name,
             version=self._version(style),
             method=method,

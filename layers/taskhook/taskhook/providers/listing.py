@@ -5,7 +5,6 @@ from typing import Any
 
 from taskhook.errors import CatalogueError
 from taskhook.providers import catalogue
-from taskhook.providers.catalogue import File
 from taskhook.providers.model import Provider
 
 
@@ -36,25 +35,15 @@ def built_in() -> Iterator[tuple[Provider, bool]]:
 
 def _own(service: str, text: str) -> tuple[list[tuple[Provider, bool]], list[CatalogueError]]:
     where = f"providers/{service}"
-    if not catalogue.SERVICE.fullmatch(service):
+    if not catalogue.is_service(service):
         return [], [CatalogueError(where, 1, f"'{service}' is not <cloud>.<service>, as in tencent.clb")]
     try:
         file = catalogue.parsed(service, text, where=where, origin="operator")
     except CatalogueError as error:
         return [], [error]
-    faults = catalogue.faults(file)
-    return list(_usable(file)), faults
-
-
-def _usable(file: File) -> Iterator[tuple[Provider, bool]]:
-    known = catalogue.built_in(file.service)
-    for action in file.actions:
-        if known is not None and known.action(action) is not None:
-            continue
-        try:
-            yield file.provider(action), known is None and action == file.usual
-        except CatalogueError:
-            continue
+    short = f"{service}.{file.usual}" if catalogue.built_in(service) is None else None
+    usable = [(one, one.name == short) for one in catalogue.entries(file) if isinstance(one, Provider)]
+    return usable, catalogue.faults(file)
 
 
 def view(provider: Provider, short: bool) -> dict[str, Any]:

@@ -4,14 +4,17 @@ Nothing here guesses a success: what cannot be read is None, and None is never a
 """
 
 import json
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Callable, Mapping
 from typing import Any, override
 
 from taskhook.http import Answer
 from taskhook.nesting import too_deep
 from taskhook.providers.model import Refusal, Trouble
 from taskhook.task import Problem
+from taskhook.times import from_rfc3339
+
+type Clean = Callable[[str], str]
+"""What takes out of a text what nobody shall see."""
 
 LONGEST_TEXT = 1000
 """Characters kept of a provider's message; it travels in notifications and in the record."""
@@ -22,6 +25,8 @@ LONGEST_WORD = 100
 """Characters kept of a status or a code. The longest that is documented has half as many."""
 _MILLISECONDS = 100_000_000_000
 """A count of seconds above this lies beyond the year 5138: it is one of milliseconds."""
+_FIRST_WRITTEN = 31_536_000
+"""The year 1971 in seconds. What is written with an earlier one is Unix's 0, in some time zone."""
 LATEST_INSTANT = 253_402_300_799
 """The last second of the year 9999: no calendar shows a later one."""
 
@@ -95,11 +100,14 @@ def integer(value: Any) -> int | None:
         return None
 
 
-def text(value: Any) -> str | None:
-    """A message fit to show, None for what says nothing: null, blanks, and the literal ``empty`` that BDRC sends."""
+def text(value: Any, clean: Clean = str) -> str | None:
+    """A message fit to show, None for what says nothing: null, blanks, and the literal ``empty`` that BDRC sends.
+
+    It is cleaned before it is cut: a part of a secret is a secret too.
+    """
     if not isinstance(value, str):
         return None
-    shown = _encodable(value.strip())
+    shown = _encodable(clean(value).strip())
     if not shown or shown.casefold() == "empty":
         return None
     return shown if len(shown) <= LONGEST_TEXT else shown[: LONGEST_TEXT - 1] + "…"
@@ -129,15 +137,8 @@ def instant(value: Any) -> float | None:
     if count is not None:
         seconds = count / 1000 if count > _MILLISECONDS else float(count)
         return seconds if 0 < seconds <= LATEST_INSTANT else None
-    return _rfc3339(value) if isinstance(value, str) else None
-
-
-def _rfc3339(text: str) -> float | None:
-    try:
-        moment = datetime.fromisoformat(text.strip())
-    except ValueError:
-        return None
-    return moment.timestamp() if moment.tzinfo is not None and moment.year > 1970 else None
+    written = from_rfc3339(value) if isinstance(value, str) else None
+    return written if written is not None and _FIRST_WRITTEN <= written <= LATEST_INSTANT else None
 
 
 def result(value: Any) -> Any:

@@ -9,7 +9,7 @@ import requests
 
 from taskhook.http import Answer
 from taskhook.providers import reading, refusals
-from taskhook.providers.model import Provider, Question, Refusal
+from taskhook.providers.model import Provider, Question, Refusal, Table
 from taskhook.signing.tc3 import TC3Auth
 from taskhook.signing.tencent_v2 import TencentV2Auth
 
@@ -46,7 +46,7 @@ def v2_base(provider: Provider, question: Question) -> str:
     return f"https://{provider.service}.api.{domain}"
 
 
-def v2_body(provider: Provider, answer: Answer) -> Body | Refusal:
+def v2_body(answer: Answer, errors: Table) -> Body | Refusal:
     """``code`` 0 means that the *query* worked; everything about the task is in ``data``."""
     body = reading.json_object(answer)
     code = reading.word(reading.get(body, "code"))
@@ -56,16 +56,16 @@ def v2_body(provider: Provider, answer: Answer) -> Body | Refusal:
     # 5400 is "partly successful": an answer, if it carries one.
     if code == "0" or (code == "5400" and data):
         return data or {} if answer.status == 200 else reading.not_an_answer(answer)
-    return _v2_refusal(provider, body, code, answer)
+    return _v2_refusal(body, code, answer, errors)
 
 
-def _v2_refusal(provider: Provider, body: Body, code: str, answer: Answer) -> Refusal:
+def _v2_refusal(body: Body, code: str, answer: Answer, errors: Table) -> Refusal:
     message = reading.text(reading.get(body, "message"))
     name = reading.text(reading.get(body, "codeDesc"))
     inner = _MODULE_CODE.match(message or "")
     # The module's own number inside a common code (5100, "(9001)...") says more, and so may the name.
     candidates = [one for one in (name, inner and inner.group(1), code) if one]
-    rows = {**refusals.TENCENT_V2, **provider.errors}
+    rows = {**refusals.TENCENT_V2, **errors}
     known = next((one for one in candidates if one in rows), code)
     return refusals.refusal(rows, code=known, message=message or name, retry_after=reading.retry_after(answer))
 
@@ -101,7 +101,7 @@ def tc3_base(provider: Provider, question: Question) -> str:
     return f"https://{provider.service}.{site}tencentcloudapi.com"
 
 
-def tc3_body(provider: Provider, answer: Answer) -> Body | Refusal:
+def tc3_body(answer: Answer, errors: Table, *, clean: reading.Clean = str) -> Body | Refusal:
     """Errors come inside HTTP 200: ``Response.Error`` is looked at first, whatever the content type says."""
     response = reading.mapping(reading.get(reading.json_object(answer), "Response"))
     if response is None:
@@ -112,8 +112,8 @@ def tc3_body(provider: Provider, answer: Answer) -> Body | Refusal:
         return refusals.refusal(
             refusals.TENCENT_V3,
             code=reading.word(reading.get(error, "Code")) or "UnknownError",
-            message=reading.text(reading.get(error, "Message")),
-            more=provider.errors,
+            message=reading.text(reading.get(error, "Message"), clean),
+            more=errors,
             retry_after=reading.retry_after(answer),
             request_id=reading.text(reading.get(response, "RequestId")),
         )
