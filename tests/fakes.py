@@ -21,8 +21,8 @@ from taskhook.task import Delivery, Task
 def make_settings(**changes: Any) -> Settings:
     """Of a function that needs little of the template."""
     nothing = Settings(
-        table="tasks", open_index="", parameters="", tasks_queue="tasks", undelivered_queue="", state_machine="",
-        key="", allow_private=False, allow_insecure=False, patience=0, delivery_attempts=0, more_regions=frozenset(),
+        table="tasks", open_index="", batch_index="", parameters="", tasks_queue="tasks", undelivered_queue="",
+        state_machine="", key="", allow_private=False, allow_insecure=False, patience=0, delivery_attempts=0, more_regions=frozenset(),
         retention=0, provider_rate=10, sleeping_polls=1, wake_lead=1.5, memory=128, machine="aarch64",
     )  # fmt: skip
     return replace(nothing, **changes)
@@ -40,12 +40,16 @@ class MemoryStore(Store):
     def get(self, id: str) -> Task | None:
         return self.tasks.get(id)
 
-    def save_look(self, task: Task) -> Task:
+    def save_look(self, task: Task, *, polls: int | None = None) -> Task:
         self.meanwhile()
         known = self.tasks[task.id]
-        if known.watch != task.watch or known.state.terminal:
+        if known.watch != task.watch or known.state.terminal or polls not in (None, known.polls):
             raise StoreConflict("the task has changed meanwhile")
         return self._put(replace(task, deliveries=known.deliveries, sealed=known.sealed))
+
+    def due(self, batch: str, *, until: float, most: int) -> list[Task]:
+        found = [one for one in self.tasks.values() if one.batch == batch and one.due is not None and one.due <= until]
+        return sorted(found, key=lambda one: one.due or 0.0)[:most]
 
     def save_delivery(self, task: Task, name: str, delivery: Delivery) -> Task:
         self.meanwhile()

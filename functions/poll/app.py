@@ -18,6 +18,7 @@ from taskhook.providers.catalogue import Catalogue
 from taskhook.queues import Queues
 from taskhook.seats import Seats
 from taskhook.secret import Parameters
+from taskhook.sharing import Sharing
 from taskhook.slots import Calendar
 from taskhook.store import Store
 
@@ -45,6 +46,7 @@ def watcher() -> watch.Watcher:
         pauses=Pauses(store=store, queues=queues, clock=time.time),
         queues=queues,
         pace=pace,
+        sharing=Sharing(store=store, queues=queues, clock=time.time),
         patience=known.patience,
         clock=time.time,
         rng=SystemRandom(),

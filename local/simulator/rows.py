@@ -29,17 +29,18 @@ _STATES = MappingProxyType(
 _SECONDS = {"s": 1.0, "min": 60.0}
 _SPOILERS = MappingProxyType(
     {
-        # The only code for an invocation's id among those that the Go SDK (tat/v20201028) documents for this action. For
-        # a single unknown id taskhook's entry expects an empty list: what is true then is documented nowhere.
+        # Of the codes that the Go SDK (tat/v20201028) documents for this action, the only one for an invocation's id.
+        # For a single unknown id taskhook's entry expects an empty list: what is true then is documented nowhere.
         "tencent.tat.DescribeInvocations": "InvalidParameterValue.InvalidInvocationId",
     }
 )
 """APIs that may refuse several ids because of one, though their entries name no error for a single unknown id.
 
-Where an entry names one the same holds, as in Tencent's Auto Scaling: ``InvalidParameterValue.InvalidActivityId``, in the
-Go SDK (as/v20180419) too. All others leave an unknown id out. Alibaba's ESS ignores invalid ids without an error (its page
-of 2014-08-28, developer.aliyun.com/ask/227960); MTS lists them apart (``NonExistJobIds``, help.aliyun.com 29228); CDN and
-DCDN refuse malformed ids only (``InvalidTaskId.Malformed``, 448062 and 217613); of the others no code for an id is known.
+Where an entry names one the same holds, as in Tencent's Auto Scaling: ``InvalidParameterValue.InvalidActivityId``,
+which the Go SDK (as/v20180419) documents. All others leave an unknown id out. Alibaba's Auto Scaling ignores bad ids
+without an error (a copy of its older page: developer.aliyun.com/ask/227960); MTS lists them apart (``NonExistJobIds``,
+help.aliyun.com 29228); CDN and DCDN refuse malformed ids only (``InvalidTaskId.Malformed``, 448062 and 217613); of the
+others no code for an id is known.
 """
 
 

@@ -20,6 +20,9 @@ from local.stack import Stack
 SECRET = "whsec_" + "dGhpcyBpcyBhIHNlY3JldCBvZiB0aGUgdGVzdHM="
 ENDED = ("succeeded", "failed", "partial", "canceled", "timed_out", "lost", "stopped")
 
+OVER_THE_LIMIT = ("refused RequestLimitExceeded", "refused 4400", "refused Throttling.User")
+"""What the simulator says to one request too many; throttling that a task's life asks for is a ``fault``."""
+
 QUICK_PARAMETERS = {
     "DeliveryAttempts": "3",
     "ProviderPatienceSeconds": "45",
@@ -140,10 +143,12 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     before = os.environ.get("AUTH")
     os.environ["AUTH"] = "true"
     try:
-        with Simulator() as sim, Receiver(secret=SECRET) as rx:
+        with Simulator(rate_limits=True) as sim, Receiver(secret=SECRET) as rx:
             settings = Settings(home=home, port=0)
             with serving(settings, config=config_for(sim, rx), parameters=QUICK_PARAMETERS) as stack:
                 yield World(sim, rx, stack)
+            # Whatever the tests did: no provider's limit was ever exceeded.
+            assert [one for one in sim.log if one.verdict in OVER_THE_LIMIT] == []
     finally:
         os.environ.pop("AUTH")
         if before is not None:

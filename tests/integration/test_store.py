@@ -230,3 +230,29 @@ def test_a_task_is_replaced_only_as_it_was_seen(store: Store, make_ended: MakeTa
     assert (store.get(task.id) or task).watch == 2
     with pytest.raises(StoreConflict):
         store.replace(reopened(task), seen=task)
+
+
+def test_tasks_that_may_share_a_request_are_found_by_when_they_are_due(store: Store, make_task: MakeTask) -> None:
+    for name, batch, due in (("b", "x", 20), ("a", "x", 10), ("late", "x", 90), ("other", "y", 10), ("alone", None, None)):
+        task = make_task(task_id=name, batch=batch, due=None if due is None else NOW + due)
+        store.create(task)
+    assert [one.task_id for one in store.due("x", until=NOW + 60, most=10)] in (["a", "b"], ["b", "a"])
+    assert [one.task_id for one in store.due("x", until=NOW + 60, most=1)] == ["a"]
+    assert store.due("z", until=NOW + 60, most=10) == []
+
+
+def test_a_task_that_has_ended_or_is_stopped_shares_no_request(store: Store, make_task: MakeTask) -> None:
+    ended, stopped = make_task(task_id="ended", batch="x", due=NOW), make_task(task_id="stopped", batch="x", due=NOW)
+    for task in (ended, stopped):
+        store.create(task)
+    store.save_look(replace(ended, state=State.SUCCEEDED, batch=None, due=None))
+    store.stop(stopped)
+    assert store.due("x", until=NOW + 60, most=10) == []
+
+
+def test_a_look_made_by_another_is_written_only_if_there_was_none_meanwhile(store: Store, make_task: MakeTask) -> None:
+    task = make_task(polls=3)
+    store.create(task)
+    assert store.save_look(replace(task, polls=4), polls=3).polls == 4
+    with pytest.raises(StoreConflict):
+        store.save_look(replace(task, polls=4), polls=3)

@@ -152,7 +152,7 @@ def test_every_setting_that_a_function_is_given_is_one_that_is_read(template: di
     functions = [template["Globals"]["Function"]]
     functions += [one["Properties"] for one in of_type(template, "AWS::Serverless::Function").values()]
     given = {name for one in functions for name in one.get("Environment", {}).get("Variables", {})}
-    assert {name for name in given if not name.startswith("POWERTOOLS_")} == read - {"OPEN_INDEX", *FROM_LAMBDA}
+    assert {name for name in given if not name.startswith("POWERTOOLS_")} == read - {"OPEN_INDEX", "BATCH_INDEX", *FROM_LAMBDA}
 
 
 def test_every_queue_is_encrypted_and_keeps_its_messages_for_two_weeks(template: dict[str, Any]) -> None:

@@ -23,6 +23,7 @@ from taskhook.pauses import PROBE_SECONDS, RECHECK_SECONDS, Pauses
 from taskhook.providers.catalogue import Catalogue
 from taskhook.providers.model import Refusal
 from taskhook.seats import Seats
+from taskhook.sharing import Sharing
 from taskhook.slots import LEAD, Calendar
 from taskhook.states import State
 from taskhook.task import Delivery, DeliveryState, Task
@@ -87,6 +88,7 @@ class Scene:
             pauses=self.pauses,
             queues=self.queues,
             pace=pace,
+            sharing=Sharing(store=self.store, queues=self.queues, clock=self.clock),
             patience=PATIENCE,
             clock=self.clock,
             rng=Random(1),  # noqa: S311

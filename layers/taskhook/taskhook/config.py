@@ -12,6 +12,7 @@ class Settings:
 
     table: str
     open_index: str
+    batch_index: str
     parameters: str
     """Prefix of the SSM parameters, as in ``/taskhook``."""
     tasks_queue: str
@@ -46,6 +47,7 @@ def settings() -> Settings:
     return Settings(
         table=env["TABLE"],
         open_index=env.get("OPEN_INDEX", "open"),
+        batch_index=env.get("BATCH_INDEX", "batch"),
         parameters=env.get("PARAMETERS", "/taskhook"),
         tasks_queue=env.get("TASKS_QUEUE", ""),
         undelivered_queue=env.get("UNDELIVERED_QUEUE", ""),

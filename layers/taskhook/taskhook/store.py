@@ -35,7 +35,8 @@ TOLD_AGAIN = 86400.0
 _LOOKED = (
     "state", "provider_state", "progress", "message", "error", "resources", "result", "request_id", "started_at",
     "finished_at", "observed_at", "polls", "next_poll_at", "restarts", "troubles", "trouble_since", "paused",
-    "wakes", "looked_at", "marks", "steady", "reason", "estimate", "slots", "limit", "blind",
+    "wakes", "looked_at", "marks", "steady", "reason", "estimate", "slots", "limit", "blind", "batch",
+    "due", "wakes_at",
 )  # fmt: skip
 """What a look may change. Deliveries are not among them: a caller may be adding one at the same moment."""
 
@@ -116,10 +117,11 @@ class Store:
             )
         )
 
-    def save_look(self, task: Task) -> Task:
+    def save_look(self, task: Task, *, polls: int | None = None) -> Task:
         """Write what a look changed, and answer the task as it now stands (a destination may have been added).
 
-        Raises StoreConflict where the task is no longer watched by this watch: stopped, superseded or ended.
+        Raises StoreConflict where the task is no longer watched by this watch: stopped, superseded or ended; and, with
+        ``polls``, where it has been looked at meanwhile.
         """
         data = task.to_dict()
         present = {name: data[name] for name in _LOOKED if name in data}
@@ -130,11 +132,31 @@ class Store:
             task.id,
             assign=_as_json(present),
             remove=absent,
-            condition="#watch = :watch AND #was IN (:queued, :running)",
-            names={"#watch": "watch", "#was": "state"},
-            values={":watch": task.watch, ":queued": "queued", ":running": "running"},
+            condition="#watch = :watch AND #was IN (:queued, :running)" + ("" if polls is None else " AND #p = :polls"),
+            names={"#watch": "watch", "#was": "state"} | ({} if polls is None else {"#p": "polls"}),
+            values={":watch": task.watch, ":queued": "queued", ":running": "running"}
+            | ({} if polls is None else {":polls": polls}),
         )
         return from_item(answer)
+
+    def due(self, batch: str, *, until: float, most: int) -> list[Task]:
+        """Tasks that may share a request, due until then, the earliest first. The index lags behind by a moment."""
+        found = self._dynamodb.query(
+            TableName=self._settings.table,
+            IndexName=self._settings.batch_index,
+            KeyConditionExpression="#batch = :batch AND #due <= :until",
+            ExpressionAttributeNames={"#batch": "batch", "#due": "due"},
+            ExpressionAttributeValues=_values({":batch": batch, ":until": until}),
+            Limit=most,
+        )
+        keys = [{"id": item["id"]} for item in found["Items"]]
+        if not keys:
+            return []
+        # What is not given at once (throttled, too much) is looked at by its own execution.
+        answer = self._dynamodb.batch_get_item(
+            RequestItems={self._settings.table: {"Keys": keys, "ConsistentRead": True}}
+        )
+        return [from_item(item) for item in answer["Responses"][self._settings.table]]
 
     def add_deliveries(self, task: Task, names: Mapping[str, str | None]) -> Task:
         """Add destinations (with their sealed text, if they are the task's own) to a task that is being watched."""
@@ -182,7 +204,7 @@ class Store:
         answer = self._update(
             task.id,
             assign={"state": "stopped"},
-            remove=("open", "next_poll_at"),
+            remove=("open", "next_poll_at", "batch", "due"),
             condition="#was IN (:queued, :running)",
             names={"#was": "state"},
             values={":queued": "queued", ":running": "running"},

@@ -90,7 +90,8 @@ class Task:
     that its watches woke, with a look or without; ``looked_at`` is the latest look that brought an answer; ``marks``
     and ``steady`` are the progress that was reported (see schedule.py); ``reason`` says why the next look is then.
     ``slots`` are the moments that are reserved for its requests on the calendar of a ``limit``, ``blind`` where the
-    calendar could not be asked (see pacing.py).
+    calendar could not be asked (see pacing.py). ``batch`` names the tasks that it may share a request with and ``due``
+    when it should, ``wakes_at`` when its own execution wakes, where there are such (see sharing.py).
     """
 
     id: str
@@ -133,6 +134,9 @@ class Task:
     slots: tuple[float, ...] = ()
     limit: str | None = None
     blind: bool = False
+    batch: str | None = None
+    due: float | None = None
+    wakes_at: float | None = None
 
     @property
     def pending(self) -> list[str]:

@@ -1,7 +1,7 @@
 """One look at one task after another: ask the provider, write down what that means, and wait where it is cheaper."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ from taskhook.pauses import Pauses
 from taskhook.providers import asking
 from taskhook.providers.model import Observation, Outcome, Provider, Question, Refusal, Trouble
 from taskhook.queues import Queues
+from taskhook.sharing import Sharing, group, taken_along
 from taskhook.states import ANSWERED, State
 from taskhook.store import Store
 from taskhook.task import Problem, Task
@@ -40,6 +41,9 @@ LOOK_SECONDS = 15.0
 WAKES = 1000
 """Times that a task is woken before one execution hands the watch over to a new one. Step Functions ends an execution
 with 25,000 events in its history, and each time makes about ten."""
+
+SPOILT = frozenset({Trouble.NOT_FOUND, Trouble.FINAL, Trouble.DOUBTFUL})
+"""Refusals of a request for many that one of the task ids may be the reason of."""
 
 type AccountOf = Callable[..., Account | Refusal]
 type Find = Callable[[str], Provider | None]
@@ -58,6 +62,7 @@ class Watcher:
     pauses: Pauses
     queues: Queues
     pace: Pace
+    sharing: Sharing
     patience: float
     clock: Callable[[], float]
     rng: Random
@@ -92,20 +97,39 @@ def _looked(watcher: Watcher, id: str, watch: int) -> Task | None:
         return None
     if task.state.terminal:
         return task
-    turn = Turn(watcher.pace, task)
+    if _is_early(watcher, task):
+        return _saved(watcher, replace(task, slots=(), wakes_at=task.next_poll_at, wakes=task.wakes + 1))
+    provider, turn = _provider(watcher, task), Turn(watcher.pace, task)
     try:
-        outcome = ask(watcher, task, turn)
+        asked = ask(watcher, provider, task, turn)
     except PutOff as later:
-        return _saved(watcher, turn.put_off(task, later))
-    after = _decided(watcher, task, outcome, turn)
-    saved = _saved(watcher, after)
+        return _saved(watcher, _grouped(turn.put_off(task, later), provider, due=watcher.clock()))
+    after = _decided(watcher, task, asked.outcome, turn)
+    saved = _saved(watcher, _grouped(turn.reserved(after), provider, due=after.next_poll_at))
     if saved is None:
         return None
-    if isinstance(outcome, Observation):
+    if isinstance(asked.outcome, Observation):
         watcher.pauses.answered(task)
     _remember(watcher, saved)
     _log(saved)
+    for other, outcome in asked.others:
+        _take_along(watcher, provider, other, outcome)
     return saved
+
+
+def _is_early(watcher: Watcher, task: Task) -> bool:
+    """Whether somebody else has looked at the task since its execution was told when to wake."""
+    if task.wakes_at is None or task.next_poll_at is None:
+        return False
+    return task.next_poll_at > max(task.wakes_at, watcher.clock() + watcher.pace.lead)
+
+
+def _grouped(task: Task, provider: Provider | Refusal, *, due: float | None) -> Task:
+    """The task, found by others that it may share a request with."""
+    batch = group(task, provider) if isinstance(provider, Provider) else None
+    if batch is None:
+        return replace(task, batch=None, due=None, wakes_at=None)
+    return replace(task, batch=batch, due=due, wakes_at=task.next_poll_at)
 
 
 def _decided(watcher: Watcher, task: Task, outcome: Outcome, turn: Turn) -> Task:
@@ -113,7 +137,12 @@ def _decided(watcher: Watcher, task: Task, outcome: Outcome, turn: Turn) -> Task
     tells = isinstance(outcome, Refusal) and trouble is Trouble.CREDENTIALS and watcher.pauses.refused(task, outcome)
     if trouble is Trouble.THROTTLED:
         turn.throttled()
-    after = decide(
+    # Where requests are shared, slots that are far away are no congestion: others' requests ask for this task too.
+    return _after(watcher, task, outcome, tells=tells, price=turn.price if task.batch is None else 1.0)
+
+
+def _after(watcher: Watcher, task: Task, outcome: Outcome, *, tells: bool = False, price: float = 1.0) -> Task:
+    return decide(
         task,
         outcome,
         history=watcher.durations.of(task),
@@ -121,15 +150,37 @@ def _decided(watcher: Watcher, task: Task, outcome: Outcome, turn: Turn) -> Task
         rng=watcher.rng,
         patience=watcher.patience,
         tells=tells,
-        price=turn.price,
+        price=price,
     )
-    return turn.reserved(after)
+
+
+def _take_along(watcher: Watcher, provider: Provider | Refusal, task: Task, outcome: Outcome) -> None:
+    """Write a look that was made by another task's execution. Whatever goes wrong, its own execution looks later."""
+    if isinstance(provider, Refusal) or isinstance(outcome, Refusal):
+        return
+    after = _after(watcher, task, outcome)
+    after = taken_along(task, replace(after, batch=group(after, provider), due=after.next_poll_at))
+    try:
+        saved = watcher.store.save_look(after, polls=task.polls)
+    except StoreConflict:
+        return
+    except Exception:
+        logger.warning("not taken along", extra={"task": task.id}, exc_info=True)
+        return
+    _remember(watcher, saved)
+    _log(saved)
+    if saved.state.terminal and saved.open:
+        watcher.sharing.wake(saved)
 
 
 def _saved(watcher: Watcher, task: Task) -> Task | None:
+    """The task as it is stored; where somebody else's look has seen its end, that is what counts."""
     try:
         return watcher.store.save_look(task)
     except StoreConflict:
+        known = watcher.store.get(task.id)
+        if known is not None and known.watch == task.watch and known.open and known.state.terminal:
+            return known
         logger.info("look superseded", extra={"task": task.id, "watch": task.watch})
         return None
 
@@ -171,50 +222,84 @@ def _over(id: str, watch: int) -> dict[str, Any]:
     return {"id": id, "watch": watch, "done": True, "wait_until": rfc3339_millis(0.0), "notify": []}
 
 
-def ask(watcher: Watcher, task: Task, turn: Turn) -> Outcome:
-    """Ask the provider, once; a refused account is read anew and tried once more, and signed anew of course.
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What came of asking for a task, and for those that were taken along."""
 
-    Raises PutOff where it is not this task's turn.
-    """
+    outcome: Outcome
+    others: Sequence[tuple[Task, Outcome]] = ()
+
+
+def _provider(watcher: Watcher, task: Task) -> Provider | Refusal:
     try:
         provider = watcher.find(task.provider)
     except CatalogueError as error:
         return _unknown_provider("ProviderNotUsable", str(error))
     if provider is None:
         return _unknown_provider("UnknownProvider", f"this installation of taskhook does not know {task.provider}")
+    return provider
+
+
+def ask(watcher: Watcher, provider: Provider | Refusal, task: Task, turn: Turn) -> Asked:
+    """Ask the provider, once; a refused account is read anew and tried once more, and signed anew of course.
+
+    Raises PutOff where it is not this task's turn.
+    """
+    if isinstance(provider, Refusal):
+        return Asked(provider)
     known = watcher.pauses.recent(task)
     if known is not None:
-        return known
-    outcome = _ask_once(watcher, provider, task, turn, fresh=watcher.pauses.knows(task))
-    if isinstance(outcome, Refusal) and outcome.trouble is Trouble.CREDENTIALS and outcome.asked:
+        return Asked(known)
+    asked = _ask_once(watcher, provider, task, turn, fresh=watcher.pauses.knows(task))
+    if _refused(asked.outcome):
         return _ask_once(watcher, provider, task, turn, fresh=True)
-    return outcome
+    return asked
 
 
-def _ask_once(watcher: Watcher, provider: Provider, task: Task, turn: Turn, *, fresh: bool) -> Outcome:
+def _refused(outcome: Outcome) -> bool:
+    return isinstance(outcome, Refusal) and outcome.trouble is Trouble.CREDENTIALS and outcome.asked
+
+
+def _ask_once(watcher: Watcher, provider: Provider, task: Task, turn: Turn, *, fresh: bool) -> Asked:
     try:
         account = _account(watcher, task, fresh=fresh)
         if isinstance(account, Refusal):
-            return account
+            return Asked(account)
         unchanged = watcher.pauses.unchanged(task, account.version)
         if unchanged is not None:
-            return unchanged
-        question = Question(task_id=task.task_id, region=task.region, account=account, clock=watcher.clock)
-        limit = watcher.pace.limit(provider, task.account, asking.base_url(provider, question))
-
-        def send(request: "Request") -> http.Answer:
-            turn.wait(limit)
-            return watcher.send(request, seconds=LOOK_SECONDS)
-
-        outcome = asking.look(provider, question, send)
+            return Asked(unchanged)
+        asked = _ask_with(watcher, provider, account, task, turn)
     except (AddressRefused, CertificateRefused) as error:
         hint = "Check the account's endpoint: the server there cannot prove that it is the provider."
-        return Refusal(trouble=Trouble.DOUBTFUL, problem=_unreachable(error, hint))
+        return Asked(Refusal(trouble=Trouble.DOUBTFUL, problem=_unreachable(error, hint)))
     except TransportError as error:
-        return Refusal(trouble=Trouble.TRANSIENT, problem=_unreachable(error, None))
+        return Asked(Refusal(trouble=Trouble.TRANSIENT, problem=_unreachable(error, None)))
     except ConfigError as error:
-        return _impossible(error)
-    return replace(outcome, credential=account.version) if isinstance(outcome, Refusal) else outcome
+        return Asked(_impossible(error))
+    outcome = asked.outcome
+    if isinstance(outcome, Refusal):
+        return replace(asked, outcome=replace(outcome, credential=account.version))
+    return asked
+
+
+def _ask_with(watcher: Watcher, provider: Provider, account: Account, task: Task, turn: Turn) -> Asked:
+    """Ask for the task and for those that are due as well; for it alone where one of them spoils the request."""
+
+    def question(one: Task) -> Question:
+        return Question(task_id=one.task_id, region=one.region, account=account, clock=watcher.clock)
+
+    limit = watcher.pace.limit(provider, task.account, asking.base_url(provider, question(task)))
+
+    def send(request: "Request") -> http.Answer:
+        turn.wait(limit)
+        return watcher.send(request, seconds=LOOK_SECONDS)
+
+    others = watcher.sharing.with_(task, provider)
+    outcome, *rest = asking.look_together(provider, [question(one) for one in (task, *others)], send)
+    if others and isinstance(outcome, Refusal) and outcome.trouble in SPOILT and outcome is rest[0]:
+        watcher.sharing.spoiled(task, provider)
+        return Asked(asking.look(provider, question(task), send))
+    return Asked(outcome, list(zip(others, rest, strict=True)))
 
 
 def _account(watcher: Watcher, task: Task, *, fresh: bool) -> Account | Refusal:

@@ -1,6 +1,6 @@
 """From a question to requests, and from their answers to what the provider says: the same for every entry."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -28,30 +28,47 @@ def look(provider: Provider, question: Question, send: Send) -> Outcome:
 
     Raises what ``send`` raises, and ConfigError where the account cannot make a request.
     """
-    items: list[Any] = []
-    before: list[Any] | None = None
+    return look_together(provider, [question], send)[0]
+
+
+def look_together(provider: Provider, questions: Sequence[Question], send: Send) -> list[Outcome]:
+    """One look at several tasks that may share a request (see ``Batch``): an outcome for each, in their order.
+
+    They differ in their task ids alone. A refusal of the request is everybody's.
+    """
+    first = questions[0]
+    found: list[list[Any]] = [[] for _ in questions]
+    before: list[list[Any]] | None = None
     received = 0
-    begun = question.clock()
+    begun = first.clock()
     for page in range(MOST_PAGES):
-        answer = send(request(provider, replace(question, page=page, skip=received)))
-        body = _body(provider, _without_secrets(answer, question.account))
+        asked = [replace(one, page=page, skip=received) for one in questions]
+        answer = send(request_together(provider, asked))
+        body = _body(provider, _without_secrets(answer, first.account))
         if isinstance(body, Refusal):
-            return body
-        found = observing.items(provider, body, _known(provider, question))
+            return [body] * len(questions)
+        fresh = [observing.items(provider, body, _known(provider, one)) for one in questions]
         # A page that comes again brings nothing, whatever was asked for.
-        again = bool(found) and found == before
+        again = any(fresh) and fresh == before
         came = 0 if again else observing.count(provider, body)
-        items += [] if again else found
-        before, received = found, received + came
-        outcome = observing.observe(provider, body, items) if items else observing.not_found(received > 0)
-        settled = isinstance(outcome, Observation) and not outcome.state.terminal
+        found = found if again else [[*some, *more] for some, more in zip(found, fresh, strict=True)]
+        before, received = fresh, received + came
+        others = received > sum(map(len, found))
+        outcomes: list[Outcome] = [
+            observing.observe(provider, body, items) if items else observing.not_found(others) for items in found
+        ]
+        settled = all(isinstance(one, Observation) and not one.state.terminal for one in outcomes)
         if settled or not (again or _missing(provider, body, came, received)):
-            return outcome
-        if not came or question.clock() - begun > PAGES_SECONDS:
+            return outcomes
+        if not came or first.clock() - begun > PAGES_SECONDS:
             break
+    return [_unfinished(one, received) for one in outcomes]
+
+
+def _unfinished(outcome: Outcome, received: int) -> Outcome:
+    """What was not seen may still run: the provider counts more items than it gave."""
     if isinstance(outcome, Refusal):
         return outcome
-    # What was not seen may still run: the provider counts more items than it gave.
     message = f"The provider has shown {received} items so far and counts more; taskhook goes on looking."
     return replace(outcome, state=State.RUNNING, message=message, error=None, result=None, finished_at=None)
 
@@ -73,9 +90,15 @@ def _missing(provider: Provider, body: Mapping[str, Any], came: int, received: i
 
 def request(provider: Provider, question: Question) -> requests.Request:
     """The request of one look, signed when it is prepared. Raises ConfigError where the account cannot make one."""
+    return request_together(provider, [question])
+
+
+def request_together(provider: Provider, questions: Sequence[Question]) -> requests.Request:
+    question = questions[0]
     known = _known(provider, question)
     now = question.clock()
-    parameters = {**filling.filled(provider.send, known, now), **_page(provider, question)}
+    filled = [filling.filled(provider.send, _known(provider, one), now) for one in questions]
+    parameters = {**_together(provider, filled), **_page(provider, question)}
     base = base_url(provider, question)
     match provider.style:
         case "tc3":
@@ -87,6 +110,21 @@ def request(provider: Provider, question: Question) -> requests.Request:
         case "roa":
             encoded = {name: quote(str(value), safe="-_.~") for name, value in known.items()}
             return alibaba.roa_request(provider, question, base, filling.text(provider.path, encoded, now), parameters)
+
+
+def _together(provider: Provider, filled: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The parameters of one request for many tasks: lists one after the other, texts joined, the rest is the same."""
+    return {name: _merged(provider, [one[name] for one in filled]) for name in filled[0]}
+
+
+def _merged(provider: Provider, values: Sequence[Any]) -> Any:
+    first = values[0]
+    if all(value == first for value in values):
+        return first
+    if isinstance(first, list):
+        return [one for value in values for one in value]
+    joint = provider.batch.join if provider.batch is not None else None
+    return (joint or ",").join(str(value) for value in values)
 
 
 def _known(provider: Provider, question: Question) -> dict[str, str | int]:

@@ -137,7 +137,7 @@ class _Reader:
             started_at=self._path("started_at"),
             finished_at=self._path("finished_at"),
             paging=self._paging(),
-            batch=self._batch(),
+            batch=self._batch(task_id),
             errors=self._errors(),
             rate_limit=self._text("rate", _RATE),
             hint=self._text("hint"),
@@ -377,15 +377,17 @@ class _Reader:
         total = _compiled("pages", str(pages.get("total", "")))
         return Paging(total=total, size=size, offset=pages.get("offset"), number=pages.get("number"))
 
-    def _batch(self) -> Batch | None:
+    def _batch(self, task_id: TaskId) -> Batch | None:
         batch = self._mapping("batch")
         if not batch:
             return None
         most: Any = batch.get("most")
         join = batch.get("join")
-        wrong = type(most) is not int or most < 2 or not (join is None or isinstance(join, str))
+        wrong = type(most) is not int or most < 2 or not (join is None or (isinstance(join, str) and join))
         if set(batch) - {"most", "join"} or wrong:
             raise Fault("batch", 'must be like { most = 100 } or { most = 10, join = "," }')
+        if len(task_id.parts) != 1:
+            raise Fault("batch", "needs a task id of one part")
         if "where" not in self._table:
             raise Fault("batch", "needs 'where', which tells one task's part of the answer from another's")
         return Batch(most=most, join=join)
