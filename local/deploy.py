@@ -43,9 +43,9 @@ def default_parameters() -> dict[str, str]:
         # Whoever has this key has the machine as well; the gateway need not protect it from them.
         "ApiRate": "10000",
         "ApiBurst": "10000",
-        # A function has three processes here (emulator.py): one may sleep, and nobody sleeps long before his look.
-        "SleepingPolls": "1",
-        "WakeLeadSeconds": "0.1",
+        # The function has six processes here (workers.py): two may sleep, and nobody sleeps long before his look.
+        "SleepingPolls": "2",
+        "WakeLeadSeconds": "0.2",
     }
 
 

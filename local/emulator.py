@@ -212,7 +212,9 @@ def main() -> int:
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--parent", type=int, help="end when this process is no longer the parent")
-    parser.add_argument("--workers", type=int, default=3, help="processes per function")
+    parser.add_argument(
+        "--workers", type=int, default=3, help="processes per function; twice as many for poll, which sleeps"
+    )
     arguments = parser.parse_args()
     home: Path = arguments.home.resolve()
     home.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
 """How many processes a function of the emulator may have, and who is next when all of them are busy."""
 
 import threading
-from collections import defaultdict, deque
+from collections import deque
 from typing import Any
 
 
@@ -30,16 +30,22 @@ class FairSemaphore:
                 self._free += 1
 
 
+_SLEEPER = "WAKE_LEAD_SECONDS"
+"""The setting of a function that mostly sleeps, and may have twice as many processes."""
+
+
 def limit_workers(places: int) -> None:
     from ministack.services import lambda_svc
 
     execute = lambda_svc._execute_function_warm
-    semaphores: defaultdict[str, FairSemaphore] = defaultdict(lambda: FairSemaphore(places))
+    semaphores: dict[str, FairSemaphore] = {}
     creating = threading.Lock()
 
     def _execute_function_warm(func: dict[str, Any], event: object, request_id: str) -> dict[str, Any]:
+        config = func.get("config") or func
         with creating:
-            semaphore = semaphores[(func.get("config") or func)["FunctionArn"]]
+            sleeps = _SLEEPER in config.get("Environment", {}).get("Variables", {})
+            semaphore = semaphores.setdefault(config["FunctionArn"], FairSemaphore(2 * places if sleeps else places))
         with semaphore:
             result: dict[str, Any] = execute(func, event, request_id)
             return result

@@ -142,13 +142,18 @@ def refused(code: str, **more: Any) -> ClientError:
 
 @dataclass
 class CounterTable:
-    """DynamoDB for items of counters: understands the requests of calendars and seats and no others."""
+    """DynamoDB for items of counters: understands the requests of calendars and seats and no others.
+
+    ``meanwhile`` runs just before each request, as another process would, and may raise what the table then says.
+    """
 
     items: dict[str, dict[str, Any]] = field(default_factory=dict)
     writes: int = 0
     reads: int = 0
+    meanwhile: Callable[[], None] = lambda: None
 
     def update_item(self, **call: Any) -> dict[str, Any]:
+        self.meanwhile()
         self.writes += 1
         assert call["TableName"] == "tasks"
         id, values = call["Key"]["id"]["S"], call["ExpressionAttributeValues"]
@@ -170,6 +175,7 @@ class CounterTable:
         return {"Attributes": {name: value for name, value in after.items() if value is not before.get(name)}}
 
     def get_item(self, **call: Any) -> dict[str, Any]:
+        self.meanwhile()
         self.reads += 1
         id = call["Key"]["id"]["S"]
         return {"Item": dict(self.items[id])} if id in self.items else {}

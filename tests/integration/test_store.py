@@ -245,7 +245,7 @@ def test_a_task_that_has_ended_or_is_stopped_shares_no_request(store: Store, mak
     ended, stopped = make_task(task_id="ended", batch="x", due=NOW), make_task(task_id="stopped", batch="x", due=NOW)
     for task in (ended, stopped):
         store.create(task)
-    store.save_look(replace(ended, state=State.SUCCEEDED, batch=None, due=None))
+    store.save_look(replace(ended, state=State.SUCCEEDED))
     store.stop(stopped)
     assert store.due("x", until=NOW + 60, most=10) == []
 

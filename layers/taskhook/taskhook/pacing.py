@@ -29,6 +29,16 @@ NEAR, NEAREST = 2.0, 0.5
 """Seconds beyond the lead that one may sleep for a slot without asking for a seat: as far as the next place can be."""
 EARLY = 0.03
 """Seconds before a slot at which a sleeper wakes: it reads the task anew before it looks."""
+MIDWAY = 75.0
+"""Seconds that a look which has sent a request already waits for the slot of its next one: leaving would mean to begin
+anew, and would be no better where places are a minute apart."""
+SPARE = 0.5
+"""Seconds between an answer, should it take as long as the longest so far, and the slot of the request after it."""
+AHEAD = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""Seconds after which a slot is asked for, in turn, by a look that has missed the one before: a table may be slow, and a
+sleep too long. Whoever misses all of them has no better moment."""
+MOMENT = 5.0
+"""Seconds that an invocation stays at most which has come long before its slot."""
 
 UNPACED = "waits for its turn within the provider's rate limit"
 
@@ -76,19 +86,21 @@ class Pace:
         rate = slots.rate(provider.rate_limit, self.default_rate)
         return Limit(key=slots.key(account, provider, urlsplit(url).netloc), rate=rate)
 
-    def near(self, limit: Limit) -> float:
-        return self.lead + min(max(1.25 / limit.rate.planned, NEAREST), NEAR)
+    def near(self, limit: Limit, most: float = NEAR) -> float:
+        return self.lead + min(max(1.25 / limit.rate.planned, NEAREST), most)
 
     def stays(self, until: float, left: float) -> bool:
         """Whether the function waits by itself until then, with ``left`` seconds of its time left."""
         now = self.clock()
-        wait = until - now
+        wait = max(0.0, until - now)
         if wait + ROOM > left:
             return False
         return wait <= self.lead or (wait <= self.break_even and self.seats.take(now, until))
 
     def sleep_until(self, then: float) -> None:
-        while (wait := then - self.clock()) > 0:
+        """Returns early where the clock is set back meanwhile: nobody has planned, or taken a seat, for longer."""
+        longest = then - self.clock()
+        while 0 < (wait := then - self.clock()) <= longest:
             self.sleep(wait)
 
 
@@ -99,6 +111,8 @@ class Turn:
         self._pace = pace
         self._task = task
         self._held = sorted(task.slots)
+        self._sent = 0.0
+        self._took = 0.0
         self.used = 0
         self.limit: Limit | None = None
         """That of the latest request."""
@@ -106,11 +120,20 @@ class Turn:
     def wait(self, limit: Limit) -> None:
         """Returns when a request may be sent. Raises PutOff where that is later than an invocation should wait."""
         self.limit = limit
-        slot = self._slot(limit)
-        if slot.at - self._pace.clock() > self._pace.near(limit):
-            raise PutOff(slot, limit)
-        self._pace.sleep_until(slot.at)
+        if self.used:
+            self._took = max(self._took, min(self._pace.clock() - self._sent, MIDWAY))
+        for ahead in AHEAD:
+            slot = self._slot(limit, ahead)
+            if slot.at - self._pace.clock() > self._patience(limit, slot):
+                raise PutOff(slot, limit)
+            self._pace.sleep_until(slot.at)
+            now = self._pace.clock()
+            if now < slot.at:
+                raise PutOff(slot, limit)
+            if not slot.reserved or not slots.missed(slot.at, now):
+                break
         self.used += 1
+        self._sent = now
 
     @property
     def price(self) -> float:
@@ -123,18 +146,19 @@ class Turn:
             self._pace.calendar.throttled(self.limit.key, self.limit.rate, now=self._pace.clock())
 
     def put_off(self, task: Task, later: PutOff) -> Task:
-        """The task, to be looked at when its slots come: as many as the look has used so far, and as many again.
+        """The task, to be looked at when its slots come: twice as many as the look has used, or as many as it had.
 
         Whoever was woken long before his slot (by another clock, or for another reason) has it still. He stays for a
         moment, so that no two clocks can make the state machine spin.
         """
-        if self._held:
-            self._pace.sleep(self._pace.lead)
+        if later.slot.at in task.slots:
+            rest = later.slot.at - self._pace.clock() - self._pace.lead
+            self._pace.sleep(max(0.0, min(rest, MOMENT)))
         else:
             task = replace(task, reason=UNPACED)
-        found = [Slot(at=at, delay=0.0) for at in self._held] or [later.slot]
+        found = [later.slot, *(Slot(at=at, delay=0.0) for at in self._held)]
         woken = replace(task, wakes=task.wakes + 1)
-        return self._with_slots(woken, later.limit, found, later.slot.at, 2 * self.used)
+        return self._with_slots(woken, later.limit, found, later.slot.at, max(2 * self.used, len(task.slots)))
 
     def reserved(self, task: Task) -> Task:
         """The task with the slots of its next look, which is due at ``next_poll_at``; with none where nobody asked."""
@@ -146,29 +170,39 @@ class Turn:
 
     def _with_slots(self, task: Task, limit: Limit, held: Sequence[Slot], due: float, number: int) -> Task:
         found = list(held)
-        while len(found) < number and all(one.reserved for one in found):
-            found.append(self._pace.calendar.reserve(limit.key, limit.rate, due, now=self._pace.clock()))
-        found.sort(key=lambda one: one.at)
+        while len(found) < number and (not found or found[-1].reserved):
+            after = max(due, found[-1].at + self._took + SPARE) if found else due
+            slot = self._pace.calendar.reserve(limit.key, limit.rate, after, now=self._pace.clock())
+            if found and not slot.reserved:
+                break
+            found.append(slot)
         return replace(
             task,
             next_poll_at=found[0].at,
             slots=tuple(one.at for one in found),
             limit=limit.key,
-            blind=not all(one.reserved for one in found),
+            blind=not found[0].reserved,
         )
 
-    def _slot(self, limit: Limit) -> Slot:
+    def _slot(self, limit: Limit, ahead: float) -> Slot:
         now, task = self._pace.clock(), self._task
         if task.limit == limit.key and not task.blind:
             while self._held:
-                if self._held[0] > now + self._pace.near(limit):
-                    return Slot(at=self._held[0], delay=0.0)
                 at = self._held.pop(0)
                 if not slots.missed(at, now):
                     return Slot(at=at, delay=0.0)
         self._held = []
-        slot = self._pace.calendar.reserve(limit.key, limit.rate, now, now=now)
-        if not slot.reserved and task.blind and self.used == 0 and task.next_poll_at is not None:
+        slot = self._pace.calendar.reserve(limit.key, limit.rate, now + ahead, now=now)
+        if not slot.reserved and self.used:
+            # However far that grid's next moment is: a look that never gets its second answer never ends.
+            return replace(slot, at=min(slot.at, now + MIDWAY))
+        if not slot.reserved and task.blind and task.next_poll_at is not None:
             # Still no calendar, and this was the moment that a grid of its own had given.
             return replace(slot, at=max(now, task.next_poll_at))
         return slot
+
+    def _patience(self, limit: Limit, slot: Slot) -> float:
+        """Seconds that the invocation waits for a slot."""
+        if self.used and (not slot.reserved or slot.at in self._task.slots):
+            return MIDWAY
+        return self._pace.near(limit, MIDWAY if self.used else NEAR)

@@ -124,6 +124,8 @@ class Store:
         ``polls``, where it has been looked at meanwhile.
         """
         data = task.to_dict()
+        if task.state.terminal:
+            data = {name: value for name, value in data.items() if name not in ("batch", "due")}
         present = {name: data[name] for name in _LOOKED if name in data}
         absent = [name for name in _LOOKED if name not in data]
         if not task.open:
