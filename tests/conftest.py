@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 import yaml  # type: ignore[import-untyped, unused-ignore]
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from taskhook.accounts import Account
 from taskhook.http import Answer
@@ -18,6 +20,10 @@ from taskhook.states import State
 from taskhook.task import Delivery, Task, task_key
 
 ROOT = Path(__file__).parent.parent
+
+# A machine that is busy with something else is no fault of a test.
+hypothesis_settings.register_profile("taskhook", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("taskhook")
 NOW = 1_790_000_000.0
 
 type MakeTask = Callable[..., Task]

@@ -45,10 +45,20 @@ states    = { running = ["Running", 1], succeeded = ["Done"], failed = ["Broken"
 twice     = ["Broken"]
 failed_if = "Progress == `-1`"
 progress  = "Progress / 100"
-batch     = { most = 10 }
+type      = "Kind"
 errors    = { not_found = ["InvalidThing"] }
 rate      = "20/s"
 hint      = "Look at it."
+
+[ListThings]
+task_id   = "{TaskId}"
+found     = "`TaskId` in the answers of MakeThings"
+send      = { TaskIds = ["{TaskId}"] }
+at        = "Items"
+where     = { ItemId = "{TaskId}" }
+status    = "ItemStatus"
+states    = { running = ["On"], succeeded = ["Off"] }
+batch     = { most = 10 }
 
 [GetThing]
 style   = "roa"
@@ -121,7 +131,9 @@ BROKEN: list[tuple[str, str, str, str, bool]] = [
     ('at        = "Things"', 'at = "Things["', "at = ", "not a JMESPath", PARSER),
     ('where     = { Id = "{TaskId}" }', "where = { Id = 1 }", "where", "'Id'", BOTH),
     ('where     = { Id = "{TaskId}" }', 'where = { Id = "{Id}" }', "where", "{Id}", PARSER),
-    ('where     = { Id = "{TaskId}" }\n', "", "batch", "'where'", PARSER),
+    ('where     = { ItemId = "{TaskId}" }\n', "", "batch", "'where'", PARSER),
+    ("most = 10 }", "most = 10, join = '' }", "batch", "most", BOTH),
+    ("pages     = {", "batch = { most = 10 }\npages     = {", "batch", "one part", PARSER),
     ('status    = "Status"\n', "", "[DescribeThing]", "'status' is missing", PARSER),
     ('status    = "Status"', 'status = "Status."', "status = ", "not a JMESPath", PARSER),
     ('status    = "Status"', 'status = ["Status"]', "status = ", "'status'", BOTH),
@@ -214,7 +226,7 @@ def test_a_broken_entry_leaves_the_others_alone() -> None:
 
 def test_an_entry_wins_over_the_head() -> None:
     file = catalogue.parsed("alibaba.thing", SOUND.replace("[GetThing]\n", '[GetThing]\ntitle = "One"\n'), where="t")
-    assert [file.provider(action).title for action in file.actions] == ["Things", "One"]
+    assert [file.provider(action).title for action in file.actions] == ["Things", "Things", "One"]
 
 
 def test_a_constant_of_the_schema_is_that_of_the_parser() -> None:

@@ -11,7 +11,7 @@ from tests.catalogue.shapes import Missing, Shape, compiled, walk
 
 OF_AN_ITEM = (
     "status", "failed_if", "partial_if", "message", "reason", "error_code", "resource", "resources", "result",
-    "started_at", "finished_at",
+    "started_at", "finished_at", "type",
 )  # fmt: skip
 
 

@@ -114,3 +114,68 @@ def test_a_look_through_the_handler_teaches_and_learns(cloud: Cloud, make_task: 
     assert after.reason is not None
     assert "from 6 earlier tasks" in after.reason
     assert after.view()["estimate"] is not None
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [{"k": {"S": "many"}}, {"k": {"N": "7"}, "b3": {"S": "x"}}, {"b3": {"N": "-1"}}, {"k": {"N": "9" * 38}}, {}],
+    ids=str,
+)
+def test_a_look_goes_by_nothing_where_the_history_is_corrupt_and_makes_it_whole(
+    cloud: Cloud, make_task: MakeTask, server: Server, broken: dict[str, Any]
+) -> None:
+    cloud.overrides["ALLOW_INSECURE_ENDPOINTS"] = "true"
+    cloud.put("accounts/tencent", {**TENCENT, "endpoints": {"clb": server.url}})
+    for status in (2, 0):
+        server.says({"Response": {"Status": status, "RequestId": "r"}})
+    now = round(time.time(), 3)
+    task, other = (make_task(task_id=id, submitted_at=now - 20, deadline=now + 3600) for id in ("one", "other"))
+    for one in (task, other):
+        cloud.store.create(one)
+    key = {"id": {"S": f"durations#{task.provider}#{task.region}"}}
+    cloud.client("dynamodb").put_item(TableName=cloud.made["Tasks"], Item={**key, **broken})
+    cloud.invoke("PollFunction", {"id": task.id, "watch": 1})
+    waiting = cloud.task(task.id)
+    assert waiting.next_poll_at is not None
+    assert (waiting.state, waiting.reason) == (
+        State.RUNNING,
+        "no earlier tasks of this kind: the waits grow with the task's age",
+    )
+    assert 1 <= waiting.next_poll_at - now <= 15
+    cloud.invoke("PollFunction", {"id": other.id, "watch": 1})
+    assert cloud.task(other.id).state is State.SUCCEEDED
+    item = cloud.client("dynamodb").get_item(TableName=cloud.made["Tasks"], Key=key)["Item"]
+    assert item["k"] == {"N": "1"}
+
+
+def test_a_table_that_throttles_costs_one_question_a_minute_and_is_believed_again(
+    cloud: Cloud, make_task: MakeTask, clock: Clock
+) -> None:
+    durations, task = memory(cloud, clock), make_task()
+    for _ in range(5):
+        durations.ended(task, lo=10.0, hi=12.0, end=None, progress=NOTHING)
+    clock.now += REMEMBERED_SECONDS
+    assert durations.of(task).k == 5
+    client, durations._client = durations._client, Refusing()  # type: ignore[assignment]
+    clock.now += REMEMBERED_SECONDS
+    # What was known is better than nothing.
+    assert durations.of(task).k == 5
+    durations.ended(task, lo=10.0, hi=12.0, end=None, progress=NOTHING)
+    durations._client = client
+    clock.now += REMEMBERED_SECONDS
+    assert durations.of(task).k == 5
+
+
+def test_a_history_that_is_begun_anew_by_another_process_is_not_spoiled_by_what_was_read_before(
+    cloud: Cloud, make_task: MakeTask, clock: Clock
+) -> None:
+    """Weights count from the k that was read: what belongs to a larger one would outweigh all the rest."""
+    durations, task = memory(cloud, clock), make_task()
+    key = {"id": {"S": f"durations#{task.provider}#{task.region}"}}
+    written = {name: {"N": repr(value)} for name, value in History(k=900, ages=(1.0,) * 82).to_item().items()}
+    cloud.client("dynamodb").put_item(TableName=cloud.made["Tasks"], Item={**key, **written})
+    assert durations.of(task).k == 900
+    cloud.client("dynamodb").put_item(TableName=cloud.made["Tasks"], Item={**key, "k": {"N": "0"}})
+    durations.ended(task, lo=10.0, hi=12.0, end=None, progress=NOTHING)
+    item = cloud.client("dynamodb").get_item(TableName=cloud.made["Tasks"], Key=key)["Item"]
+    assert item == {**key, "k": {"N": "0"}}

@@ -111,7 +111,7 @@ def test_a_key_that_is_refused_twice_makes_its_first_task_tell(
 def test_a_task_that_nobody_knows_yet_is_given_a_minute(cloud: Cloud, provider: Server, young: Any, look: Look) -> None:
     provider.says({"Response": {"Error": {"Code": "ResourceNotFound", "Message": "m"}}})
     fresh = young()
-    old = young(task_id="old", submitted_at=time.time() - 61)
+    old = young(task_id="old", troubles=1, trouble_since=time.time() - 61)
     assert (look(fresh)["done"], look(old)["done"]) == (False, True)
     assert cloud.task(old.id).state is State.LOST
 

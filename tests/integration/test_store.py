@@ -233,7 +233,13 @@ def test_a_task_is_replaced_only_as_it_was_seen(store: Store, make_ended: MakeTa
 
 
 def test_tasks_that_may_share_a_request_are_found_by_when_they_are_due(store: Store, make_task: MakeTask) -> None:
-    for name, batch, due in (("b", "x", 20), ("a", "x", 10), ("late", "x", 90), ("other", "y", 10), ("alone", None, None)):
+    for name, batch, due in (
+        ("b", "x", 20),
+        ("a", "x", 10),
+        ("late", "x", 90),
+        ("other", "y", 10),
+        ("alone", None, None),
+    ):
         task = make_task(task_id=name, batch=batch, due=None if due is None else NOW + due)
         store.create(task)
     assert [one.task_id for one in store.due("x", until=NOW + 60, most=10)] in (["a", "b"], ["b", "a"])

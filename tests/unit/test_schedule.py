@@ -237,6 +237,37 @@ def test_a_percentage_that_says_nothing_leaves_it_to_the_histogram(marks: tuple[
     assert estimate(history, 620, progress) == estimate(history, 620)
 
 
+@given(histories(), ages, progresses(), st.floats(0.1, 1e6), st.floats(0.1, 1e6), st.floats(0, 1), dice)
+def test_at_100_percent_or_after_a_jump_back_the_age_decides(
+    history: History, age: float, progress: Progress, one: float, other: float, share: float, seed: int
+) -> None:
+    first, second = sorted((one, other))
+    alone = wait(history, age, seed)
+    for broken in (progress.moved(one, 1.0), progress.moved(first, 0.9).moved(second, 0.8 * share)):
+        assert wait(history, age, seed, progress=broken) == alone
+        assert estimate(history, age, broken) == estimate(history, age)
+
+
+@given(
+    histories(),
+    st.lists(st.tuples(st.floats(-1e6, 1e6), st.none() | st.floats(0, 1) | st.floats()), max_size=8),
+    st.floats(-1e6, 1e6),
+    st.floats(-1e6, 1e6),
+    dice,
+)
+def test_clocks_that_disagree_about_when_a_percentage_was_seen_break_nothing(
+    history: History, seen: list[tuple[float, float | None]], lo: float, hi: float, seed: int
+) -> None:
+    progress = Progress()
+    for age, share in seen:
+        progress = progress.moved(age, share)
+    assert schedule.SHORTEST_WAIT <= wait(history, hi, seed, progress=progress) <= schedule.LONGEST_WAIT
+    added = learned(history, lo, hi, progress=progress)
+    assert all(isfinite(value) and value >= 0 for value in added.values())
+    guess = estimate(history, hi, progress)
+    assert guess is None or 0 <= guess.low <= guess.remaining <= guess.high
+
+
 def test_of_a_percentage_the_first_of_each_tenth_and_the_latest_are_kept() -> None:
     progress = reported(*((10.0 * step, step / 100) for step in range(1, 78)))
     assert [share for _, share in progress.marks] == [0.02, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.77]

@@ -10,7 +10,8 @@ import pytest
 from taskhook.pacing import ROOM, break_even
 from tests.conftest import ROOT
 
-FROM_LAMBDA = {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE"}
+NOT_GIVEN = {"OPEN_INDEX", "BATCH_INDEX", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"}
+"""Settings that have only one value, and what Lambda itself says."""
 TEXT = (ROOT / "template.yaml").read_text("utf-8").splitlines()
 MACHINE: dict[str, Any] = json.loads((ROOT / "statemachine/watch_task.asl.json").read_text("utf-8"))
 
@@ -152,7 +153,7 @@ def test_every_setting_that_a_function_is_given_is_one_that_is_read(template: di
     functions = [template["Globals"]["Function"]]
     functions += [one["Properties"] for one in of_type(template, "AWS::Serverless::Function").values()]
     given = {name for one in functions for name in one.get("Environment", {}).get("Variables", {})}
-    assert {name for name in given if not name.startswith("POWERTOOLS_")} == read - {"OPEN_INDEX", "BATCH_INDEX", *FROM_LAMBDA}
+    assert {name for name in given if not name.startswith("POWERTOOLS_")} == read - NOT_GIVEN
 
 
 def test_every_queue_is_encrypted_and_keeps_its_messages_for_two_weeks(template: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from taskhook.times import duration
 logger = logging.getLogger(__name__)
 
 NOT_FOUND_GRACE = 60.0
-"""Seconds after submission in which "no such task" only means "not yet"."""
+"""Seconds after the first "no such task" in which that only means "not yet"."""
 DOUBTS = 5
 """Looks in a row that may end in doubt before the task counts as lost."""
 FORGOTTEN = 3
@@ -72,6 +72,7 @@ def _observed(task: Task, seen: Observation, now: float) -> Task:
         resources=seen.resources,
         result=seen.result,
         request_id=seen.request_id or task.request_id,
+        type=seen.type or task.type,
         started_at=seen.started_at or task.started_at,
         finished_at=seen.finished_at,
         observed_at=now if seen.state.terminal else None,
@@ -123,7 +124,7 @@ def _hopeless(task: Task, refusal: Refusal, now: float, patience: float) -> bool
         case Trouble.NOT_FOUND:
             if task.provider_state is not None:
                 return task.troubles >= FORGOTTEN
-            return now - task.submitted_at >= NOT_FOUND_GRACE
+            return task.trouble_since is not None and now - task.trouble_since >= NOT_FOUND_GRACE
         case Trouble.DOUBTFUL:
             return task.troubles >= DOUBTS
         case Trouble.TRANSIENT | Trouble.THROTTLED:

@@ -1,7 +1,7 @@
 """What is remembered of how long tasks take: one item for each kind of task, one write for each task that ends.
 
-A kind is a provider's API in a region. What cannot be read counts as nothing known, and what cannot be written is
-forgotten: a look never fails because of it.
+A kind is a provider's API in a region, and the type of task where the API tells. What cannot be read counts as nothing
+known, and what cannot be written is forgotten: a look never fails because of it.
 """
 
 import logging
@@ -110,4 +110,5 @@ class Durations:
 
 
 def _kind(task: Task) -> str:
-    return f"durations#{task.provider}#{task.region or ''}"
+    type = f"#{task.type}" if task.type is not None else ""
+    return f"durations#{task.provider}#{task.region or ''}{type}"

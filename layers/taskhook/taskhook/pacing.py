@@ -35,10 +35,12 @@ anew, and would be no better where places are a minute apart."""
 SPARE = 0.5
 """Seconds between an answer, should it take as long as the longest so far, and the slot of the request after it."""
 AHEAD = (0.0, 0.25, 0.5, 0.75, 1.0)
-"""Seconds after which a slot is asked for, in turn, by a look that has missed the one before: a table may be slow, and a
+"""Seconds after which a slot is asked for, in turn, by a look that has missed the one before: a table may be slow, a
 sleep too long. Whoever misses all of them has no better moment."""
 MOMENT = 5.0
 """Seconds that an invocation stays at most which has come long before its slot."""
+EARLIER = 60.0
+"""Seconds at most that a look is woken earlier which has come too late: machines that start slowly do so again."""
 
 UNPACED = "waits for its turn within the provider's rate limit"
 
@@ -113,6 +115,7 @@ class Turn:
         self._held = sorted(task.slots)
         self._sent = 0.0
         self._took = 0.0
+        self._late = 0.0
         self.used = 0
         self.limit: Limit | None = None
         """That of the latest request."""
@@ -149,7 +152,7 @@ class Turn:
         """The task, to be looked at when its slots come: twice as many as the look has used, or as many as it had.
 
         Whoever was woken long before his slot (by another clock, or for another reason) has it still. He stays for a
-        moment, so that no two clocks can make the state machine spin.
+        moment, so that no two clocks can make the state machine spin. Whoever was woken too late is woken earlier.
         """
         if later.slot.at in task.slots:
             rest = later.slot.at - self._pace.clock() - self._pace.lead
@@ -157,8 +160,12 @@ class Turn:
         else:
             task = replace(task, reason=UNPACED)
         found = [later.slot, *(Slot(at=at, delay=0.0) for at in self._held)]
-        woken = replace(task, wakes=task.wakes + 1)
-        return self._with_slots(woken, later.limit, found, later.slot.at, max(2 * self.used, len(task.slots)))
+        number = max(2 * self.used, len(task.slots))
+        after = self._with_slots(replace(task, wakes=task.wakes + 1), later.limit, found, later.slot.at, number)
+        if not self._late:
+            return after
+        earlier = min(self._late + self._pace.lead, EARLIER)
+        return replace(after, next_poll_at=max(self._pace.clock(), after.slots[0] - earlier))
 
     def reserved(self, task: Task) -> Task:
         """The task with the slots of its next look, which is due at ``next_poll_at``; with none where nobody asked."""
@@ -191,6 +198,7 @@ class Turn:
                 at = self._held.pop(0)
                 if not slots.missed(at, now):
                     return Slot(at=at, delay=0.0)
+                self._late = max(self._late, now - at)
         self._held = []
         slot = self._pace.calendar.reserve(limit.key, limit.rate, now + ahead, now=now)
         if not slot.reserved and self.used:

@@ -36,7 +36,7 @@ _LOOKED = (
     "state", "provider_state", "progress", "message", "error", "resources", "result", "request_id", "started_at",
     "finished_at", "observed_at", "polls", "next_poll_at", "restarts", "troubles", "trouble_since", "paused",
     "wakes", "looked_at", "marks", "steady", "reason", "estimate", "slots", "limit", "blind", "batch",
-    "due", "wakes_at",
+    "due", "wakes_at", "type",
 )  # fmt: skip
 """What a look may change. Deliveries are not among them: a caller may be adding one at the same moment."""
 
@@ -214,10 +214,15 @@ class Store:
         return from_item(answer)
 
     def restart(self, task: Task, *, now: float, restarts: int) -> Task:
-        """Begin a new watch of a task whose execution has died. Raises StoreConflict if somebody else did."""
+        """Begin a new watch, of a task whose execution has died with ``restarts`` above 0.
+
+        What had a slot then may be dead or asleep, so the new watch takes none over. Raises StoreConflict if somebody
+        else has begun one.
+        """
         answer = self._update(
             task.id,
             assign={"watch": task.watch + 1, "watch_since": now, "restarts": restarts},
+            remove=("slots",) if restarts else (),
             condition="#was = :watch AND attribute_exists(#open)",
             names={"#was": "watch", "#open": "open"},
             values={":watch": task.watch},

@@ -86,12 +86,13 @@ class Task:
 
     ``watch`` numbers the watches of this task, from 1: a state machine execution that carries an older number has been
     superseded and ends without a word. ``sealed`` holds this task's own destinations, encrypted, by their label.
-    ``paused`` is set while its account is refused: it names the stored credential that was. ``wakes`` counts the times
-    that its watches woke, with a look or without; ``looked_at`` is the latest look that brought an answer; ``marks``
-    and ``steady`` are the progress that was reported (see schedule.py); ``reason`` says why the next look is then.
-    ``slots`` are the moments that are reserved for its requests on the calendar of a ``limit``, ``blind`` where the
-    calendar could not be asked (see pacing.py). ``batch`` names the tasks that it may share a request with and ``due``
-    when it should, ``wakes_at`` when its own execution wakes, where there are such (see sharing.py).
+    ``paused`` is set while its account is refused: it names the stored credential that was. ``type`` is what kind of
+    task it is, where the provider says so. ``wakes`` counts the times that its watches woke, with a look or without;
+    ``looked_at`` is the latest look that brought an answer; ``marks`` and ``steady`` are the progress that was reported
+    (see schedule.py); ``reason`` says why the next look is then. ``slots`` are the moments that are reserved for its
+    requests on the calendar of a ``limit``, ``blind`` where the calendar could not be asked (see pacing.py). ``batch``
+    names the tasks that it may share a request with and ``due`` when it should, ``wakes_at`` when its own execution
+    wakes, where there are such (see sharing.py).
     """
 
     id: str
@@ -125,6 +126,7 @@ class Task:
     trouble_since: float | None = None
     paused: str | None = None
     urgency: str = "normal"
+    type: str | None = None
     wakes: int = 0
     looked_at: float | None = None
     marks: tuple[tuple[float, float], ...] = ()

@@ -45,6 +45,12 @@ with 25,000 events in its history, and each time makes about ten."""
 SPOILT = frozenset({Trouble.NOT_FOUND, Trouble.FINAL, Trouble.DOUBTFUL})
 """Refusals of a request for many that one of the task ids may be the reason of."""
 
+NO_TURN = Refusal(
+    trouble=Trouble.TRANSIENT,
+    problem=Problem(code="RateLimit", message="more looks are due than the provider's rate limit allows"),
+    asked=False,
+)
+
 type AccountOf = Callable[..., Account | Refusal]
 type Find = Callable[[str], Provider | None]
 type Send = Callable[..., http.Answer]
@@ -103,7 +109,9 @@ def _looked(watcher: Watcher, id: str, watch: int) -> Task | None:
     try:
         asked = ask(watcher, provider, task, turn)
     except PutOff as later:
-        return _saved(watcher, _grouped(turn.put_off(task, later), provider, due=watcher.clock()))
+        if watcher.clock() < task.deadline:
+            return _saved(watcher, _grouped(turn.put_off(task, later), provider, due=watcher.clock()))
+        asked = Asked(NO_TURN)
     after = _decided(watcher, task, asked.outcome, turn)
     saved = _saved(watcher, _grouped(turn.reserved(after), provider, due=after.next_poll_at))
     if saved is None:
@@ -142,10 +150,11 @@ def _decided(watcher: Watcher, task: Task, outcome: Outcome, turn: Turn) -> Task
 
 
 def _after(watcher: Watcher, task: Task, outcome: Outcome, *, tells: bool = False, price: float = 1.0) -> Task:
+    type = outcome.type if isinstance(outcome, Observation) else None
     return decide(
         task,
         outcome,
-        history=watcher.durations.of(task),
+        history=watcher.durations.of(replace(task, type=type or task.type)),
         now=watcher.clock(),
         rng=watcher.rng,
         patience=watcher.patience,

@@ -20,7 +20,7 @@ type Send = Callable[[requests.Request], Answer]
 MOST_PAGES = 20
 """Of one answer. A task with more items than they hold is running for as long as the provider lists it so."""
 PAGES_SECONDS = 25.0
-"""After which no further page is asked for; the look's function has two minutes."""
+"""Of waiting for answers, after which no further page is asked for. Waiting for the turn to ask does not count."""
 
 
 def look(provider: Provider, question: Question, send: Send) -> Outcome:
@@ -40,7 +40,7 @@ def look_together(provider: Provider, questions: Sequence[Question], send: Send)
     found: list[list[Any]] = [[] for _ in questions]
     before: list[list[Any]] | None = None
     received = 0
-    begun = first.clock()
+    waited = 0.0
     for page in range(MOST_PAGES):
         asked = [replace(one, page=page, skip=received) for one in questions]
         answer = send(request_together(provider, asked))
@@ -60,7 +60,8 @@ def look_together(provider: Provider, questions: Sequence[Question], send: Send)
         settled = all(isinstance(one, Observation) and not one.state.terminal for one in outcomes)
         if settled or not (again or _missing(provider, body, came, received)):
             return outcomes
-        if not came or first.clock() - begun > PAGES_SECONDS:
+        waited += answer.elapsed
+        if not came or waited > PAGES_SECONDS:
             break
     return [_unfinished(one, received) for one in outcomes]
 

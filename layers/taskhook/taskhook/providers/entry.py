@@ -30,7 +30,7 @@ ENTRY_KEYS = frozenset({
     "action", "at", "batch", "code", "docs", "error_code", "errors", "example", "failed_if", "finished_at", "found",
     "hint", "host", "message", "note", "pages", "partial_if", "patterns", "progress", "rate", "reason", "region",
     "request", "resource", "resources", "result", "sdk", "send", "service", "signature", "started_at", "states",
-    "status", "style", "task_id", "title", "twice", "version", "where",
+    "status", "style", "task_id", "title", "twice", "type", "version", "where",
 })  # fmt: skip
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -125,6 +125,7 @@ class _Reader:
             at=self._path("at"),
             where=self._where(task_id),
             status=self._required_path("status"),
+            type=self._path("type"),
             failed_if=self._condition("failed_if"),
             partial_if=self._condition("partial_if"),
             message=self._path("message"),

@@ -55,6 +55,7 @@ def observe(provider: Provider, body: Item) -> Observation:
         started_at=reading.instant(_at(provider.started_at, body)),
         finished_at=reading.instant(_at(provider.finished_at, body)) if state and state.terminal else None,
         request_id=reading.text(reading.get(body, "RequestId")),
+        type=observing.kind(provider, [body]),
     )
 
 

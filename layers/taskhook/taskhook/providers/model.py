@@ -79,6 +79,8 @@ class Observation:
     started_at: float | None = None
     finished_at: float | None = None
     request_id: str | None = None
+    type: str | None = None
+    """What kind of task it is, in the provider's word: tasks of one kind take similarly long."""
 
 
 type Outcome = Observation | Refusal
@@ -237,6 +239,7 @@ class Provider:
     at: Path | None = None
     where: Mapping[str, tuple[Path, str]] = field(default_factory=dict)
     status: Path
+    type: Path | None = None
     failed_if: Path | None = None
     partial_if: Path | None = None
     message: Path | None = None

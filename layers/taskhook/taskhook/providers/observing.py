@@ -79,7 +79,15 @@ def observe(provider: Provider, body: Body, found: Sequence[Any]) -> Observation
         started_at=_instant(provider.started_at, found, min),
         finished_at=_instant(provider.finished_at, found, max) if state.terminal else None,
         request_id=reading.text(reading.get(body, "RequestId")),
+        type=kind(provider, found),
     )
+
+
+def kind(provider: Provider, found: Sequence[Any]) -> str | None:
+    """What kind of task the provider says that it is, of the first part that says so."""
+    if provider.type is None:
+        return None
+    return next((one for item in found if (one := reading.word(provider.type.search(item)))), None)
 
 
 def _part(provider: Provider, item: Any) -> tuple[State | None, str | None]:
