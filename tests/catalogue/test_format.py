@@ -133,7 +133,7 @@ BROKEN: list[tuple[str, str, str, str, bool]] = [
     ('where     = { Id = "{TaskId}" }', 'where = { Id = "{Id}" }', "where", "{Id}", PARSER),
     ('where     = { ItemId = "{TaskId}" }\n', "", "batch", "'where'", PARSER),
     ("most = 10 }", "most = 10, join = '' }", "batch", "most", BOTH),
-    ("pages     = {", "batch = { most = 10 }\npages     = {", "batch", "one part", PARSER),
+    ("pages     = {", "batch = { most = 10 }\npages     = {", "batch", "in one list", PARSER),
     ('status    = "Status"\n', "", "[DescribeThing]", "'status' is missing", PARSER),
     ('status    = "Status"', 'status = "Status."', "status = ", "not a JMESPath", PARSER),
     ('status    = "Status"', 'status = ["Status"]', "status = ", "'status'", BOTH),

@@ -15,7 +15,7 @@ from taskhook.pacing import Pace
 from taskhook.pauses import Pauses
 from taskhook.providers.catalogue import Catalogue
 from taskhook.seats import Seats
-from taskhook.sharing import ASLEEP, SOON, SPOILED, Sharing
+from taskhook.sharing import ASLEEP, SOON, SPOILED, Sharing, group
 from taskhook.slots import LEAD, Calendar
 from taskhook.states import State
 from taskhook.task import Task
@@ -321,3 +321,27 @@ def test_what_is_sent_is_the_entrys_own_request_with_more_ids(scene: Scene) -> N
     scene.waiting("two")
     scene.look(first)
     assert sent == [{"RequestIds": ["one", "two"], "MaxResults": 100}]
+
+
+def test_tasks_of_different_clusters_are_in_different_groups(make_task: MakeTask) -> None:
+    text = """
+        title = "Flocks"
+        version = "2020-01-01"
+        sdk = "none"
+        [ListTargets]
+        task_id = "{Cluster}/{JobId}"
+        found = "nowhere"
+        send = { Cluster = "{Cluster}", JobIds = "{JobId}" }
+        at = "Targets"
+        where = { Job = "{JobId}" }
+        status = "Status"
+        states = { running = ["on"], succeeded = ["done"] }
+        batch = { most = 3, join = "," }
+    """
+    provider = Catalogue(lambda service: text if service == "alibaba.flock" else None).find("alibaba.flock.ListTargets")
+    assert provider is not None
+    one, same, other = (
+        group(make_task(provider=provider.name, task_id=task_id), provider) for task_id in ("a/1", "a/2", "b/1")
+    )
+    assert one == same
+    assert one != other

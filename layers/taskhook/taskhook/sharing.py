@@ -31,7 +31,9 @@ def group(task: Task, provider: Provider) -> str | None:
     """Those who may share a request; None for an API that takes one task id, and for a task that is in trouble."""
     if provider.batch is None or task.state.terminal or task.troubles or task.paused is not None:
         return None
-    return f"{task.account}#{provider.name}#{task.region or ''}"
+    values = provider.task_id.values(task.task_id)
+    shared = "".join(f"#{values.get(name, '')}" for name in provider.batch.shared)
+    return f"{task.account}#{provider.name}#{task.region or ''}{shared}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

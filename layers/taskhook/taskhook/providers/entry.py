@@ -138,7 +138,7 @@ class _Reader:
             started_at=self._path("started_at"),
             finished_at=self._path("finished_at"),
             paging=self._paging(),
-            batch=self._batch(task_id),
+            batch=self._batch(task_id, send, path),
             errors=self._errors(),
             rate_limit=self._text("rate", _RATE),
             hint=self._text("hint"),
@@ -378,7 +378,7 @@ class _Reader:
         total = _compiled("pages", str(pages.get("total", "")))
         return Paging(total=total, size=size, offset=pages.get("offset"), number=pages.get("number"))
 
-    def _batch(self, task_id: TaskId) -> Batch | None:
+    def _batch(self, task_id: TaskId, send: Mapping[str, Any], path: str) -> Batch | None:
         batch = self._mapping("batch")
         if not batch:
             return None
@@ -387,11 +387,14 @@ class _Reader:
         wrong = type(most) is not int or most < 2 or not (join is None or (isinstance(join, str) and join))
         if set(batch) - {"most", "join"} or wrong:
             raise Fault("batch", 'must be like { most = 100 } or { most = 10, join = "," }')
-        if len(task_id.parts) != 1:
-            raise Fault("batch", "needs a task id of one part")
+        parts = [part.name for part in task_id.parts]
+        places = [value for value in (*send.values(), path) if parts[-1] in filling.names(value)]
+        if len(places) != 1 or places[0] is path or not isinstance(places[0], list if join is None else str):
+            raise Fault("batch", f"needs {{{parts[-1]}}} in one list of 'send', or in one text where ids are joined")
         if "where" not in self._table:
             raise Fault("batch", "needs 'where', which tells one task's part of the answer from another's")
-        return Batch(most=most, join=join)
+        varied = set(filling.names(places[0]))
+        return Batch(most=most, join=join, shared=tuple(name for name in parts if name not in varied))
 
     def _errors(self) -> Table:
         table = {}

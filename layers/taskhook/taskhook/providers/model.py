@@ -189,10 +189,14 @@ class Paging:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """How many tasks one request may ask for. ``join``: in one text, with this between the ids."""
+    """How many tasks one request may ask for. ``join``: in one text, with this between the ids.
+
+    ``shared`` are the parts of the task id that all tasks of a request must have in common, such as a cluster.
+    """
 
     most: int
     join: str | None = None
+    shared: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
