@@ -10,7 +10,7 @@ from local import upstream
 from local.checkpoints import prune_executions
 from local.emulator import environment, sole_user
 from local.upstream import UpstreamChangedError, check_upstream
-from local.workers import FairSemaphore
+from local.workers import FairSemaphore, Regulars
 
 
 def test_upstream_has_the_functions_that_are_wrapped() -> None:
@@ -69,6 +69,37 @@ def test_calls_beyond_the_limit_wait_and_go_on_in_the_order_in_which_they_came()
     for thread in threads:
         thread.join()
     assert entered == list(range(8))
+
+
+def test_newcomers_let_all_others_go_first() -> None:
+    semaphore = FairSemaphore(1)
+    release = threading.Semaphore(0)
+    entered: list[str] = []
+
+    def call(name: str) -> None:
+        with semaphore.as_newcomer() if name.startswith("new") else semaphore:
+            entered.append(name)
+            release.acquire()
+
+    names = ["first", "new 1", "new 2", "old 1", "old 2"]
+    threads = [threading.Thread(target=call, args=(name,)) for name in names]
+    for number, thread in enumerate(threads, 1):
+        thread.start()
+        _wait_until(
+            lambda number=number: (  # type: ignore[misc]
+                len(entered) + len(semaphore._waiting) + len(semaphore._newcomers) == number
+            )
+        )
+    for _ in names:
+        release.release()
+    for thread in threads:
+        thread.join()
+    assert entered == ["first", "old 1", "old 2", "new 1", "new 2"]
+
+
+def test_an_event_that_comes_again_is_a_regular_and_the_oldest_are_forgotten() -> None:
+    regulars = Regulars(2)
+    assert [regulars.knows({"id": one, "watch": 1}) for one in "aabca"] == [False, True, False, False, False]
 
 
 def test_a_place_is_given_back_when_the_call_fails() -> None:

@@ -37,8 +37,9 @@ SPARE = 0.5
 AHEAD = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Seconds after which a slot is asked for, in turn, by a look that has missed the one before: a table may be slow, a
 sleep too long. Whoever misses all of them has no better moment."""
-MOMENT = 5.0
-"""Seconds that an invocation stays at most which has come long before its slot."""
+MOMENT, LEADS = 5.0, 4
+"""Seconds that an invocation stays at most which has come long before its slot; and no more than so many leads, as
+where leads are short there are few places to sleep."""
 EARLIER = 60.0
 """Seconds at most that a look is woken earlier which has come too late: machines that start slowly do so again."""
 
@@ -156,7 +157,7 @@ class Turn:
         """
         if later.slot.at in task.slots:
             rest = later.slot.at - self._pace.clock() - self._pace.lead
-            self._pace.sleep(max(0.0, min(rest, MOMENT)))
+            self._pace.sleep(max(0.0, min(rest, MOMENT, LEADS * self._pace.lead)))
         else:
             task = replace(task, reason=UNPACED)
         found = [later.slot, *(Slot(at=at, delay=0.0) for at in self._held)]
