@@ -41,8 +41,9 @@ test: check ## Everything: checks, unit, integration, and end to end on the emul
 bench: $(DEV) ## Figures, as ratios against a named peer in the same run
 	$(BIN)/python -m benchmarks
 
-bench-polling: $(DEV) ## When to look: against the field's schedules and the optimum, simulated
+bench-polling: $(DEV) ## When to look, and how a limit is shared: against the field's ways, simulated
 	$(BIN)/python -m benchmarks.polling
+	$(BIN)/python -m benchmarks.limits
 
 docs: $(LOCAL) ## Write docs/providers.md anew from the catalogue
 	@$(BIN)/python -m local.providers_page

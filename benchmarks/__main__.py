@@ -5,16 +5,18 @@ import os
 import platform
 
 from benchmarks import catalogue, footprint, poll, throughput
+from benchmarks.cost import __main__ as cost
+from benchmarks.limits import __main__ as limits
 
 SIZES = (10, 100, 1000, 5000)
+WHICH = ("footprint", "catalogue", "poll", "limits", "throughput", "cost")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument(
-        "which", nargs="?", choices=("footprint", "catalogue", "poll", "throughput"), help="only this one"
-    )
+    parser.add_argument("which", nargs="?", choices=WHICH, help="only this one; cost, which takes 50 min, only so")
     parser.add_argument("--sizes", type=_sizes, default=SIZES, help="numbers of tasks (default 10,100,1000,5000)")
+    cost.arguments(parser)
     options = parser.parse_args()
     print(f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores\n")
     if options.which in (None, "footprint"):
@@ -23,8 +25,12 @@ def main() -> None:
         catalogue.main()
     if options.which in (None, "poll"):
         poll.main()
+    if options.which in (None, "limits"):
+        limits.main()
     if options.which in (None, "throughput"):
         throughput.main(options.sizes)
+    if options.which == "cost":
+        cost.main(options.tasks, options.minutes)
 
 
 def _sizes(text: str) -> tuple[int, ...]:

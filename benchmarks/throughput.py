@@ -31,13 +31,14 @@ SILENCE = 120.0
 
 AIM_TASKS, AIM_SECONDS, AIM_MB = 1000, 60.0, 2000.0
 AIM_FLATNESS, FLAT_FROM = 1.2, 100
-_PARAMETERS = {"ApiRate": "100000", "ApiBurst": "100000"}
+_PARAMETERS = {"ApiRate": "100000", "ApiBurst": "100000", "ProviderRate": "10000"}
 _CLOUDS = (
-    ("tencent.clb", "ap-guangzhou"),
-    ("tencent.dts", "ap-guangzhou"),
-    ("tencent.bm", None),
     ("alibaba.bdrc", "cn-shanghai"),
+    ("alibaba.ecs", "cn-shanghai"),
+    ("alibaba.hbr", "cn-shanghai"),
+    ("tencent.dlc", "ap-guangzhou"),
 )
+"""APIs without a documented limit: what is measured is the emulator, not how a limit is kept (see limits)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,8 +192,7 @@ def _post(stack: Stack, tasks: int, series: str) -> tuple[float, set[str]]:
 def _bodies(tasks: int, series: str) -> Iterator[dict[str, Any]]:
     for number in range(tasks):
         provider, region = _CLOUDS[number % len(_CLOUDS)]
-        task_id = f"quick-{series}{number:06}" if region else f"11{series}{number:06}"
-        yield {"provider": provider, "task_id": task_id, **({"region": region} if region else {})}
+        yield {"provider": provider, "task_id": f"quick-{series}{number:06}", "region": region}
 
 
 def _wait_for(around: Around, count: int) -> None:

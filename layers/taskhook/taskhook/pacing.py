@@ -27,7 +27,7 @@ ROOM = 110.0
 """Seconds of an invocation that a look may need: two of 15 s each, a role before each of them, and pages."""
 NEAR, NEAREST = 2.0, 0.5
 """Seconds beyond the lead that one may sleep for a slot without asking for a seat: as far as the next place can be."""
-EARLY = 0.03
+EARLY = 0.25
 """Seconds before a slot at which a sleeper wakes: it reads the task anew before it looks."""
 MIDWAY = 75.0
 """Seconds that a look which has sent a request already waits for the slot of its next one: leaving would mean to begin

@@ -1,0 +1,169 @@
+"""Processes that race for slots on a real conditional write, at moto's server on loopback."""
+
+import multiprocessing
+import tempfile
+import time
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from random import Random
+from statistics import fmean
+from threading import Lock
+from typing import Any
+
+from benchmarks.limits import LIMIT, USEFUL
+from benchmarks.report import met, table
+from taskhook import config, slots
+from taskhook.slots import Calendar, Rate
+
+RACERS = 50
+RACE = 15.0
+SENT = 1
+KEY = "slots#race"
+RATE = Rate(requests=LIMIT)
+
+
+def main() -> None:
+    """Each process reserves, waits for its slot and notes when it "sends", again and again."""
+    print(f"\n{RACERS} processes at once at moto's server on loopback, {RACE:.0f} s\n")
+    context: Any = multiprocessing.get_context("fork")
+    port, begin = context.Queue(), context.Event()
+    server = context.Process(target=_serve, args=(port,), daemon=True)
+    server.start()
+    endpoint = f"http://127.0.0.1:{port.get(timeout=30)}"
+    _client(endpoint).create_table(
+        TableName="tasks", BillingMode="PAY_PER_REQUEST", KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+    )  # fmt: skip
+    # One that has no connection yet, as all processes would write to the same.
+    client = _client(endpoint)
+    with tempfile.TemporaryDirectory() as folder:
+        racers = [
+            context.Process(target=_run, args=(client, i, f"{folder}/{i}", begin), daemon=True) for i in range(RACERS)
+        ]
+        for racer in racers:
+            racer.start()
+        begin.set()
+        for racer in racers:
+            racer.join(RACE + 30)
+        records = [line.split() for i in range(RACERS) for line in open(f"{folder}/{i}")]  # noqa: SIM115
+    server.terminate()
+    server.join()
+    _report([[float(word) for word in record] for record in records])
+
+
+def _report(records: list[list[float]]) -> None:
+    """Records: 1 when sent (0 when the slot was missed), the slot, the moment, writes, seconds for the reservation."""
+    ordered = sorted(records, key=lambda one: one[2])
+    places = [one[1] for one in ordered]
+    sent = [one[2] for one in ordered if one[0] == SENT]
+    inside = [one for one in sent if sent[0] + 2 <= one < sent[0] + RACE - 2]
+    refused, accepted = 0, deque[float]()
+    for one in sent:
+        while accepted and accepted[0] <= one - 1:
+            accepted.popleft()
+        if len(accepted) < LIMIT:
+            accepted.append(one)
+        else:
+            refused += 1
+    rate = len(inside) / (RACE - 4)
+    took = sorted(one[4] for one in records)
+    rows = [
+        ("sent per second", f"{rate:.2f}", f">= {USEFUL:.0f}", met(round(rate, 1) >= USEFUL)),
+        ("most sent in a sliding second", str(worst(sent)), f"<= {LIMIT}", met(worst(sent) <= LIMIT)),
+        ("refused by a provider that counts", str(refused), "0", met(not refused)),
+        ("most slots in a sliding second", str(worst(places)), "<= 18", met(worst(places) <= 18)),
+        ("slots given twice", str(len(places) - len({round(one, 5) for one in places})), "0",
+         met(len(places) == len({round(one, 5) for one in places}))),
+        ("slots missed", str(len(places) - len(sent)), "", ""),
+        ("writes per reservation", f"{fmean(one[3] for one in records):.2f}", "", ""),
+        ("reservation, median ms", f"{1000 * took[len(took) // 2]:.0f}", "", ""),
+        ("reservation, p95 ms", f"{1000 * took[int(0.95 * len(took))]:.0f}", "", ""),
+    ]  # fmt: skip
+    print(table(("", "taskhook", "aim", "met"), rows))
+
+
+def worst(times: list[float]) -> int:
+    ordered = sorted(times)
+    return max(bisect_left(ordered, one + 1 - 1e-6) - i for i, one in enumerate(ordered))
+
+
+class _Counting:
+    def __init__(self, client: Any) -> None:
+        self.client = client
+        self.writes = 0
+
+    def update_item(self, **call: Any) -> Any:
+        self.writes += 1
+        return self.client.update_item(**call)
+
+    def get_item(self, **call: Any) -> Any:
+        return self.client.get_item(**call)
+
+
+def _run(client: Any, number: int, path: str, begin: Any) -> None:
+    counting: Any = _Counting(client)
+    calendar = Calendar(config.settings(), counting, Random(number))  # noqa: S311
+    begin.wait()
+    end = time.time() + RACE
+    with open(path, "w") as out:
+        for line in _looks(calendar, counting, end):
+            print(*line, file=out)
+
+
+def _looks(calendar: Calendar, counting: _Counting, end: float) -> Iterator[tuple[float, ...]]:
+    while (now := time.time()) < end:
+        before = counting.writes
+        slot = calendar.reserve(KEY, RATE, now, now=now)
+        took = time.time() - now
+        time.sleep(max(slot.at - time.time(), 0))
+        moment = time.time()
+        sent = slot.reserved and not slots.missed(slot.at, moment)
+        yield SENT if sent else 0, slot.at, moment, counting.writes - before, took
+
+
+def _serve(port: Any) -> None:
+    """moto behind a socket; its writes take several steps where DynamoDB's are one, hence the lock."""
+    from botocore.awsrequest import AWSRequest
+    from moto.core.botocore_stubber import BotocoreStubber
+
+    lock, moto = Lock(), BotocoreStubber()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            url = "https://dynamodb.eu-central-1.amazonaws.com/"
+            with lock:
+                answer = moto.process_request(AWSRequest("POST", url, dict(self.headers), body).prepare())
+            status, headers, said = answer or (404, {}, "")
+            raw = said if isinstance(said, bytes) else str(said).encode()
+            self.send_response(status)
+            for name, value in {**headers, "Content-Length": str(len(raw))}.items():
+                self.send_header(name, str(value))
+            self.end_headers()
+            self.wfile.write(raw)
+
+        def log_message(self, *_: Any) -> None:
+            """Quietly."""
+
+    class Listening(ThreadingHTTPServer):
+        request_queue_size = 2 * RACERS
+
+    with Listening(("127.0.0.1", 0), Handler) as listening:
+        port.put(listening.server_address[1])
+        listening.serve_forever()
+
+
+def _client(endpoint: str) -> Any:
+    """Made before the processes part, as each would take a second for it."""
+    from botocore.config import Config
+    from botocore.session import Session
+
+    return Session().create_client(
+        "dynamodb", region_name="eu-central-1", endpoint_url=endpoint, aws_access_key_id="x",
+        aws_secret_access_key="x", config=Config(proxies={}, parameter_validation=False),
+    )  # fmt: skip
