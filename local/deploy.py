@@ -43,7 +43,7 @@ def default_parameters() -> dict[str, str]:
         # Whoever has this key has the machine as well; the gateway need not protect it from them.
         "ApiRate": "10000",
         "ApiBurst": "10000",
-        # The function has twelve processes here (workers.py): two may sleep, and nobody sleeps long before his look.
+        # The function has nine processes here (workers.py): two may sleep, and nobody sleeps long before his look.
         "SleepingPolls": "2",
         "WakeLeadSeconds": "0.2",
     }

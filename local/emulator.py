@@ -213,7 +213,7 @@ def main() -> int:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--parent", type=int, help="end when this process is no longer the parent")
     parser.add_argument(
-        "--workers", type=int, default=3, help="processes per function; four times as many for poll, which sleeps"
+        "--workers", type=int, default=3, help="processes per function; three times as many for poll, which sleeps"
     )
     arguments = parser.parse_args()
     home: Path = arguments.home.resolve()

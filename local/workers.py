@@ -67,7 +67,7 @@ class Regulars:
 
 
 _SLEEPER = "WAKE_LEAD_SECONDS"
-"""The setting of a function that mostly sleeps: it may have four times as many processes, and its regulars go first.
+"""The setting of a function that mostly sleeps: it may have three times as many processes, and its regulars go first.
 
 They have an appointment, a place in a provider's rate limit, and would miss it behind a crowd of first looks.
 """
@@ -86,7 +86,7 @@ def limit_workers(places: int) -> None:
         config = func.get("config") or func
         with creating:
             sleeps = _SLEEPER in config.get("Environment", {}).get("Variables", {})
-            semaphore = semaphores.setdefault(config["FunctionArn"], FairSemaphore(4 * places if sleeps else places))
+            semaphore = semaphores.setdefault(config["FunctionArn"], FairSemaphore(3 * places if sleeps else places))
             newcomer = sleeps and not regulars.knows(event)
         with semaphore.as_newcomer() if newcomer else semaphore:
             result: dict[str, Any] = execute(func, event, request_id)
