@@ -11,13 +11,16 @@ from typing import Any
 class FairSemaphore:
     """`threading.Semaphore` gives no promise about who is next; here it is who has waited longest.
 
-    Whoever uses `as_newcomer` lets all others go first.
+    Whoever uses `as_newcomer` lets others go first, but not for ever: every `_SHARE`th place is a newcomer's.
     """
+
+    _SHARE = 4
 
     def __init__(self, places: int) -> None:
         self._free = places
         self._waiting: deque[threading.Event] = deque()
         self._newcomers: deque[threading.Event] = deque()
+        self._given = 0
         self._lock = threading.Lock()
 
     def __enter__(self) -> None:
@@ -25,7 +28,9 @@ class FairSemaphore:
 
     def __exit__(self, *_: object) -> None:
         with self._lock:
-            queue = self._waiting or self._newcomers
+            self._given += 1
+            turn = self._newcomers if self._given % self._SHARE == 0 else self._waiting
+            queue = turn or self._waiting or self._newcomers
             if queue:
                 queue.popleft().set()  # the place goes from hand to hand, so nobody can push in
             else:

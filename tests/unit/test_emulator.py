@@ -71,7 +71,7 @@ def test_calls_beyond_the_limit_wait_and_go_on_in_the_order_in_which_they_came()
     assert entered == list(range(8))
 
 
-def test_newcomers_let_all_others_go_first() -> None:
+def test_newcomers_let_others_go_first_but_not_for_ever() -> None:
     semaphore = FairSemaphore(1)
     release = threading.Semaphore(0)
     entered: list[str] = []
@@ -81,7 +81,7 @@ def test_newcomers_let_all_others_go_first() -> None:
             entered.append(name)
             release.acquire()
 
-    names = ["first", "new 1", "new 2", "old 1", "old 2"]
+    names = ["first", "new 1", "new 2", "old 1", "old 2", "old 3", "old 4"]
     threads = [threading.Thread(target=call, args=(name,)) for name in names]
     for number, thread in enumerate(threads, 1):
         thread.start()
@@ -94,7 +94,7 @@ def test_newcomers_let_all_others_go_first() -> None:
         release.release()
     for thread in threads:
         thread.join()
-    assert entered == ["first", "old 1", "old 2", "new 1", "new 2"]
+    assert entered == ["first", "old 1", "old 2", "old 3", "new 1", "old 4", "new 2"]
 
 
 def test_an_event_that_comes_again_is_a_regular_and_the_oldest_are_forgotten() -> None:
