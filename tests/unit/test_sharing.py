@@ -212,8 +212,11 @@ def test_an_end_that_another_look_sees_at_the_same_moment_is_told_all_the_same(s
     assert [one["destination"] for one in payload["notify"]] == ["ops"]
 
 
-def test_a_task_that_was_looked_at_meanwhile_is_not_written_again(scene: Scene) -> None:
-    first, other = scene.add("one"), scene.waiting("two", job={"state": State.SUCCEEDED})
+@pytest.mark.parametrize(("state", "written"), [(State.RUNNING, False), (State.SUCCEEDED, True)])
+def test_a_task_that_was_looked_at_meanwhile_is_written_again_only_if_it_has_ended(
+    scene: Scene, state: State, written: bool
+) -> None:
+    first, other = scene.add("one"), scene.waiting("two", job={"state": state})
     calls: list[None] = []
 
     def looked() -> None:
@@ -223,7 +226,7 @@ def test_a_task_that_was_looked_at_meanwhile_is_not_written_again(scene: Scene) 
 
     scene.store.meanwhile = looked
     scene.look(first)
-    assert scene[other].state is State.RUNNING
+    assert scene[other].state.terminal is written
 
 
 def test_one_id_that_spoils_the_request_costs_one_more_and_then_everybody_asks_alone(scene: Scene) -> None:

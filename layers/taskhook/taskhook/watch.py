@@ -169,8 +169,10 @@ def _take_along(watcher: Watcher, provider: Provider | Refusal, task: Task, outc
         return
     after = _after(watcher, task, outcome)
     after = taken_along(task, replace(after, batch=group(after, provider), due=after.next_poll_at))
+    # An end is an end, whatever somebody else has seen at the same moment.
+    polls = None if after.state.terminal else task.polls
     try:
-        saved = watcher.store.save_look(after, polls=task.polls)
+        saved = watcher.store.save_look(after, polls=polls)
     except StoreConflict:
         return
     except Exception:
