@@ -112,7 +112,7 @@ def _looked(watcher: Watcher, id: str, watch: int) -> Task | None:
         if watcher.clock() < task.deadline:
             return _saved(watcher, _grouped(turn.put_off(task, later), provider, due=watcher.clock()))
         asked = Asked(NO_TURN)
-    after = _decided(watcher, task, asked.outcome, turn)
+    after = _decided(watcher, provider, task, asked.outcome, turn)
     saved = _saved(watcher, _grouped(turn.reserved(after), provider, due=after.next_poll_at))
     if saved is None:
         return None
@@ -140,13 +140,14 @@ def _grouped(task: Task, provider: Provider | Refusal, *, due: float | None) -> 
     return replace(task, batch=batch, due=due, wakes_at=task.next_poll_at)
 
 
-def _decided(watcher: Watcher, task: Task, outcome: Outcome, turn: Turn) -> Task:
+def _decided(watcher: Watcher, provider: Provider | Refusal, task: Task, outcome: Outcome, turn: Turn) -> Task:
     trouble = outcome.trouble if isinstance(outcome, Refusal) else None
     tells = isinstance(outcome, Refusal) and trouble is Trouble.CREDENTIALS and watcher.pauses.refused(task, outcome)
     if trouble is Trouble.THROTTLED:
         turn.throttled()
     # Where requests are shared, slots that are far away are no congestion: others' requests ask for this task too.
-    return _after(watcher, task, outcome, tells=tells, price=turn.price if task.batch is None else 1.0)
+    shares = isinstance(provider, Provider) and provider.batch is not None
+    return _after(watcher, task, outcome, tells=tells, price=1.0 if shares else turn.price)
 
 
 def _after(watcher: Watcher, task: Task, outcome: Outcome, *, tells: bool = False, price: float = 1.0) -> Task:
