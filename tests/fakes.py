@@ -99,7 +99,8 @@ class Line:
     requests: list[Request] = field(default_factory=list)
     options: list[dict[str, Any]] = field(default_factory=list)
 
-    def __call__(self, request: Request, **options: Any) -> Answer:
+    def __call__(self, request: Request, *, ready: Callable[[], None] = lambda: None, **options: Any) -> Answer:
+        ready()
         self.requests.append(request)
         self.options.append(options)
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]

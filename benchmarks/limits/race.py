@@ -6,13 +6,11 @@ import time
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from random import Random
 from statistics import fmean
-from threading import Lock
 from typing import Any
 
-from benchmarks.limits import LIMIT, USEFUL
+from benchmarks.limits import LIMIT, USEFUL, moto
 from benchmarks.report import met, table
 from taskhook import config, slots
 from taskhook.slots import Calendar, Rate
@@ -28,16 +26,14 @@ def main() -> None:
     """Each process reserves, waits for its slot and notes when it "sends", again and again."""
     print(f"\n{RACERS} processes at once at moto's server on loopback, {RACE:.0f} s\n")
     context: Any = multiprocessing.get_context("fork")
-    port, begin = context.Queue(), context.Event()
-    server = context.Process(target=_serve, args=(port,), daemon=True)
-    server.start()
-    endpoint = f"http://127.0.0.1:{port.get(timeout=30)}"
-    _client(endpoint).create_table(
-        TableName="tasks", BillingMode="PAY_PER_REQUEST", KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
-    )  # fmt: skip
-    # One that has no connection yet, as all processes would write to the same.
-    client = _client(endpoint)
+    begin = context.Event()
+    with moto.served() as endpoint:
+        # One that has no connection yet, as all processes would write to the same.
+        records = _raced(context, moto.client(endpoint), begin)
+    _report([[float(word) for word in record] for record in records])
+
+
+def _raced(context: Any, client: Any, begin: Any) -> list[list[str]]:
     with tempfile.TemporaryDirectory() as folder:
         racers = [
             context.Process(target=_run, args=(client, i, f"{folder}/{i}", begin), daemon=True) for i in range(RACERS)
@@ -47,10 +43,7 @@ def main() -> None:
         begin.set()
         for racer in racers:
             racer.join(RACE + 30)
-        records = [line.split() for i in range(RACERS) for line in open(f"{folder}/{i}")]  # noqa: SIM115
-    server.terminate()
-    server.join()
-    _report([[float(word) for word in record] for record in records])
+        return [line.split() for i in range(RACERS) for line in open(f"{folder}/{i}")]
 
 
 def _report(records: list[list[float]]) -> None:
@@ -121,49 +114,3 @@ def _looks(calendar: Calendar, counting: _Counting, end: float) -> Iterator[tupl
         moment = time.time()
         sent = slot.reserved and not slots.missed(slot.at, moment)
         yield SENT if sent else 0, slot.at, moment, counting.writes - before, took
-
-
-def _serve(port: Any) -> None:
-    """moto behind a socket; its writes take several steps where DynamoDB's are one, hence the lock."""
-    from botocore.awsrequest import AWSRequest
-    from moto.core.botocore_stubber import BotocoreStubber
-
-    lock, moto = Lock(), BotocoreStubber()
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            url = "https://dynamodb.eu-central-1.amazonaws.com/"
-            with lock:
-                answer = moto.process_request(AWSRequest("POST", url, dict(self.headers), body).prepare())
-            status, headers, said = answer or (404, {}, "")
-            raw = said if isinstance(said, bytes) else str(said).encode()
-            self.send_response(status)
-            for name, value in {**headers, "Content-Length": str(len(raw))}.items():
-                self.send_header(name, str(value))
-            self.end_headers()
-            self.wfile.write(raw)
-
-        def log_message(self, *_: Any) -> None:
-            """Quietly."""
-
-    class Listening(ThreadingHTTPServer):
-        request_queue_size = 2 * RACERS
-
-    with Listening(("127.0.0.1", 0), Handler) as listening:
-        port.put(listening.server_address[1])
-        listening.serve_forever()
-
-
-def _client(endpoint: str) -> Any:
-    """Made before the processes part, as each would take a second for it."""
-    from botocore.config import Config
-    from botocore.session import Session
-
-    return Session().create_client(
-        "dynamodb", region_name="eu-central-1", endpoint_url=endpoint, aws_access_key_id="x",
-        aws_secret_access_key="x", config=Config(proxies={}, parameter_validation=False),
-    )  # fmt: skip

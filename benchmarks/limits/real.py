@@ -1,43 +1,49 @@
 """taskhook's own looks: thousands of tasks of one account, a provider that counts, and real conditional writes.
 
-The poll function's handler runs in as many processes as may look and sleep at a time, at the emulator's DynamoDB and
-the simulated provider, which refuses whatever exceeds 20 requests in a sliding second. Only the state machine is
-played: it wakes a task when it asked for, late as Step Functions and Lambda are (see ``late``). Nothing is known of how
-long these tasks take, LN(20 min, .6), and for each one that ends another one is submitted."""
+The poll function's look loop runs in as many threads as may look and sleep at a time, each with what a container has
+in mind, at moto's DynamoDB and the simulated provider, both in processes of their own; the provider refuses whatever
+exceeds 20 requests in a sliding second. Only the state machine is played: it wakes a task when it asked for, late as
+Step Functions and Lambda are (see ``late``). Nothing is known of how long these tasks take, LN(20 min, .6), and for
+each one that ends another one is submitted."""
 
 import heapq
 import json
 import math
 import os
 import queue
-import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from itertools import pairwise
-from pathlib import Path
 from random import Random
 from statistics import fmean
 
 from benchmarks import deployed
 from benchmarks.around import Around
-from benchmarks.limits import INVOCATIONS, LIMIT, TRANSITIONS, USEFUL
-from benchmarks.limits.fleet import Done, Fleet, key, task_id
+from benchmarks.limits import INVOCATIONS, LIMIT, TRANSITIONS, USEFUL, moto
+from benchmarks.limits.fleet import ACCOUNT, Done, Fleet, key, task_id
 from benchmarks.limits.race import RATE, worst
 from benchmarks.limits.simulated import HERD_SETTLED, jain
 from benchmarks.limits.world import MEDIAN, SIGMA, late
 from benchmarks.processes import machine_cpu_seconds
 from benchmarks.report import met, table
-from local.process import free_port
-from local.settings import Settings
-from local.stack import Stack
+from taskhook import config
+from taskhook.accounts import parse_account
+from taskhook.durations import Durations
+from taskhook.pacing import Pace, break_even
+from taskhook.pauses import Pauses
+from taskhook.providers.catalogue import Catalogue
+from taskhook.queues import Queues
+from taskhook.seats import Seats
+from taskhook.sharing import Sharing
+from taskhook.slots import Calendar
+from taskhook.store import Store
+from taskhook.watcher import Watcher
 
 LEAVING = 30
-"""Processes besides those that hold a seat: looks that wait for their slot, and those under way."""
+"""Threads besides those that hold a seat: looks that wait for their slot, and those under way."""
 SPARE = 2000
 """Tasks that may come for those that end."""
 AFTER = 20.0
@@ -123,15 +129,17 @@ class Machine:
 
 def main(tasks: int, within: float, steady: float) -> None:
     seats = int(deployed.default("SleepingPolls"))
-    processes = seats + LEAVING
-    print(f"{tasks:,} tasks submitted within {within:g} s, {processes} processes that look; {LIMIT}/s in any second")
+    threads = seats + LEAVING
+    print(f"{tasks:,} tasks submitted within {within:g} s, {threads} threads that look; {LIMIT}/s in any second")
     herd = max(within, tasks / RATE.planned) + AFTER
     print(f"the herd until {herd:.0f} s, then {steady:.0f} s with all of them in flight\n", flush=True)
-    with tempfile.TemporaryDirectory(prefix="taskhook-bench-") as folder, _outside(Path(folder)) as around:
+    os.environ.update(_environment())
+    config.settings.cache_clear()
+    with moto.served() as endpoint, Around(rate_limits=True) as around:
         rng = Random(2)  # noqa: S311
         numbers = range(tasks + SPARE)
         around.lasts({task_id(number): rng.lognormvariate(math.log(MEDIAN), SIGMA) for number in numbers})
-        with Fleet(processes, Path(folder) / "fleet.log") as fleet:
+        with Fleet(threads, _watchers(around, endpoint)) as fleet:
             machine = Machine(fleet, tasks, within)
             began, busy = time.time(), machine_cpu_seconds()
             machine.run(began + herd + steady)
@@ -141,38 +149,45 @@ def main(tasks: int, within: float, steady: float) -> None:
     print(f"the machine had {busy:.2f} of its {os.cpu_count()} cores in use, by others too")
 
 
-@contextmanager
-def _outside(home: Path) -> Iterator[Around]:
-    """The provider, and AWS: the table as the template has it, the account, and the environment of the function."""
-    stack = Stack(Settings(home=home, port=free_port()), threading.Event())
-    with Around(rate_limits=True) as around:
-        try:
-            stack.emulator.start()
-            stack.emulator.wait_until_ready()
-            table = deployed.properties("Tasks")
-            names = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
-            stack.client("dynamodb").create_table(TableName="tasks", **{name: table[name] for name in names})
-            account = json.dumps(around.config()["accounts"]["tencent"])
-            stack.client("ssm").put_parameter(Name="/taskhook/accounts/tencent", Value=account, Type="SecureString")
-            os.environ.update(_environment(stack))
-            yield around
-        finally:
-            stack.emulator.kill()
+def _watchers(around: Around, endpoint: str) -> Callable[[int], Watcher]:
+    """As functions/poll makes them, in an installation as the template describes it."""
+    account = parse_account(ACCOUNT, json.dumps(around.config()["accounts"]["tencent"]), allow_insecure=True)
+    client, known = moto.client(endpoint), config.settings()
+
+    def made(number: int) -> Watcher:
+        store, queues = Store(known, client), Queues(known)
+        pace = Pace(
+            calendar=Calendar(known, client),
+            seats=Seats(known, client),
+            default_rate=known.provider_rate,
+            lead=known.wake_lead,
+            break_even=break_even(known.memory, "aarch64"),
+            clock=time.time,
+        )
+        return Watcher(
+            store=store,
+            account=lambda name, *, fresh: account,
+            find=Catalogue().find,
+            durations=Durations(known, client),
+            pauses=Pauses(store=store, queues=queues, clock=time.time),
+            queues=queues,
+            pace=pace,
+            sharing=Sharing(store=store, queues=queues, clock=time.time),
+            patience=known.patience,
+            clock=time.time,
+            rng=Random(number),  # noqa: S311
+        )
+
+    return made
 
 
-def _environment(stack: Stack) -> dict[str, str]:
+def _environment() -> dict[str, str]:
     return {
-        **stack.credentials(),
-        "AWS_ENDPOINT_URL": stack.endpoint,
-        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": deployed.default("PollMemorySize"),
         "TABLE": "tasks",
-        "PARAMETERS": "/taskhook",
-        "ALLOW_INSECURE_ENDPOINTS": "true",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": deployed.default("PollMemorySize"),
         "PROVIDER_RATE": deployed.default("ProviderRate"),
         "SLEEPING_POLLS": deployed.default("SleepingPolls"),
         "WAKE_LEAD_SECONDS": deployed.default("WakeLeadSeconds"),
-        "POWERTOOLS_SERVICE_NAME": "taskhook",
-        "POWERTOOLS_LOG_LEVEL": "WARNING",
     }
 
 
@@ -199,7 +214,7 @@ def _report(machine: Machine, asked: Asked, marks: tuple[float, float, float]) -
         )
     late_starts = sorted(done.began - done.asked for done in machine.done)
     print(
-        f"an event waits for a process for {1000 * fmean(late_starts):.0f} ms, "
+        f"an event waits for a thread for {1000 * fmean(late_starts):.0f} ms, "
         f"p99 {1000 * late_starts[int(0.99 * len(late_starts))]:.0f} ms"
     )
     for done in [done for done in machine.done if done.error][:1]:

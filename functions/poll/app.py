@@ -21,12 +21,13 @@ from taskhook.secret import Parameters
 from taskhook.sharing import Sharing
 from taskhook.slots import Calendar
 from taskhook.store import Store
+from taskhook.watcher import Watcher
 
 logger = function_logger()
 
 
 @cache
-def watcher() -> watch.Watcher:
+def watcher() -> Watcher:
     known = settings()
     parameters = Parameters(known)
     store, queues = Store(known), Queues(known)
@@ -38,7 +39,7 @@ def watcher() -> watch.Watcher:
         break_even=break_even(known.memory, known.machine),
         clock=time.time,
     )
-    return watch.Watcher(
+    return Watcher(
         store=store,
         account=Accounts(parameters, clock=time.time).account,
         find=Catalogue(parameters.provider).find,

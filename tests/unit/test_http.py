@@ -322,6 +322,37 @@ def test_the_deadline_holds_against_a_server_that(serve: Serve, script: Script) 
     assert error.host == f"127.0.0.1:{server.port}"
 
 
+def test_somebody_who_waits_for_his_turn_does_so_with_the_connection_made_and_nothing_sent(serve: Serve) -> None:
+    """And what he waits for is neither the server's fault nor its time."""
+    met: list[int] = []
+
+    def answer(connection: socket.socket, stopped: threading.Event) -> None:
+        connection.sendall(OK)
+
+    server = serve(answer)
+
+    def ready() -> None:
+        time.sleep(0.4)
+        met.append(len(server.seen))
+
+    answered = get(server.url(), seconds=0.3, ready=ready)
+    assert (answered.status, met, len(server.seen)) == (200, [0], 1)
+    assert answered.elapsed < 0.3
+
+
+def test_what_is_raised_while_waiting_for_the_turn_ends_the_exchange_as_it_is(serve: Serve) -> None:
+    class NotNow(Exception):
+        pass
+
+    def ready() -> None:
+        raise NotNow
+
+    server = serve(OK)
+    with pytest.raises(NotNow):
+        get(server.url(), ready=ready)
+    assert b"".join(server.seen) == b""
+
+
 def test_the_deadline_covers_name_resolution(monkeypatch: pytest.MonkeyPatch) -> None:
     hang = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *a, **k: hang.wait(5) and [])

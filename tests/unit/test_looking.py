@@ -34,6 +34,7 @@ from taskhook.slots import LATE, Calendar, Rate, Slot
 from taskhook.states import State
 from taskhook.task import Delivery, Task, task_key
 from taskhook.times import from_rfc3339
+from taskhook.watcher import Watcher
 from tests.conftest import NOW
 from tests.fakes import CounterTable, MemoryDurations, MemoryQueues, MemoryStore, make_settings, refused
 
@@ -88,6 +89,7 @@ class Weather:
     """Seconds between the time that the machine waits for and the function's first line."""
     clocks: Sequence[float] = (0.0,)
     """By how much the functions' clocks are wrong. Each is set to another of these before an invocation."""
+    connects: Sequence[float] = (0.02, 0.3)
     answers: Sequence[float] = (0.1, 0.3)
     writes: float = 0.0
     """Seconds of a request to the table."""
@@ -97,7 +99,7 @@ class Weather:
 class Function:
     """One container of the poll function, with what it remembers."""
 
-    watcher: watch.Watcher
+    watcher: Watcher
     offset: float = 0.0
     busy: bool = False
 
@@ -274,7 +276,7 @@ class World:
             lead=self.lead,
             sleep=self.sleep,
         )
-        watcher = watch.Watcher(
+        watcher = Watcher(
             store=self.store,
             account=lambda name, *, fresh: Account(
                 name="tencent", cloud="tencent", key_id="AKID", key_secret="-", version="1"
@@ -310,7 +312,9 @@ class World:
         self._pass(seconds)
         self.slept.append((start, self.now))
 
-    def send(self, request: Request, **_: Any) -> Answer:
+    def send(self, request: Request, *, ready: Callable[[], None], **_: Any) -> Answer:
+        self._pass(self.dice.uniform(*self.weather.connects))
+        ready()
         asked: Any = request.json
         task = str(asked.get("TaskId") or asked.get("LogId"))
         api = "domain" if "LogId" in asked else "clb"

@@ -19,6 +19,7 @@ from taskhook.sharing import ASLEEP, SOON, SPOILED, Sharing, group
 from taskhook.slots import LEAD, Calendar
 from taskhook.states import State
 from taskhook.task import Task
+from taskhook.watcher import Watcher
 from tests.conftest import NOW, Clock, MakeAccount, MakeAnswer, MakeTask
 from tests.fakes import CounterTable, MemoryDurations, MemoryQueues, MemoryStore, make_settings
 
@@ -36,7 +37,8 @@ class Jobs:
         self.requests: list[list[str]] = []
         self._make_answer = make_answer
 
-    def __call__(self, request: Request, *, seconds: float) -> Answer:
+    def __call__(self, request: Request, *, seconds: float, ready: Callable[[], None]) -> Answer:
+        ready()
         ids = list(dict(request.json or {})["RequestIds"])
         self.requests.append(ids)
         if self.poison in ids and len(ids) > 1:
@@ -86,7 +88,7 @@ class Scene:
             clock=self.clock,
             sleep=self._sleep,
         )
-        watcher = watch.Watcher(
+        watcher = Watcher(
             store=self.store,
             account=lambda name, fresh: self.account,
             find=Catalogue().find,
@@ -307,7 +309,7 @@ def test_tasks_of_an_api_that_takes_one_id_are_in_no_group(
 ) -> None:
     task = make_task()
     scene.store.tasks[task.id] = task
-    scene.send = lambda request, seconds: make_answer({"Response": {"Status": 2, "RequestId": "r"}})
+    scene.send = lambda request, **_: make_answer({"Response": {"Status": 2, "RequestId": "r"}})
     scene.look(task.id)
     assert (scene[task.id].batch, scene[task.id].due, scene[task.id].wakes_at) == (None, None, None)
 
@@ -315,9 +317,9 @@ def test_tasks_of_an_api_that_takes_one_id_are_in_no_group(
 def test_what_is_sent_is_the_entrys_own_request_with_more_ids(scene: Scene) -> None:
     sent: list[Any] = []
 
-    def keep(request: Request, *, seconds: float) -> Answer:
+    def keep(request: Request, **options: Any) -> Answer:
         sent.append(request.json)
-        return scene.jobs(request, seconds=seconds)
+        return scene.jobs(request, **options)
 
     scene.send = keep
     first = scene.add("one")

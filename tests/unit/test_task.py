@@ -86,6 +86,13 @@ def test_a_task_is_shown_in_full(make_task: MakeTask) -> None:
     assert view["deliveries"] == [{"destination": "ops", "state": "delivered", "attempts": 1, "next_attempt_at": None}]
 
 
+def test_the_next_look_is_the_slots_moment_and_not_when_the_execution_wakes_for_it(make_task: MakeTask) -> None:
+    task = make_task(slots=(NOW + 40, NOW + 41), next_poll_at=NOW + 10)
+    assert task.view()["next_poll_at"] == "2026-09-21T14:14:00Z"
+    assert replace(task, slots=()).view()["next_poll_at"] == "2026-09-21T14:13:30Z"
+    assert replace(task, next_poll_at=None).view()["next_poll_at"] is None
+
+
 def test_every_state_is_watched_answered_or_abandoned() -> None:
     assert {*WATCHED, *ANSWERED, *ABANDONED} == set(State)
     assert len(WATCHED) + len(ANSWERED) + len(ABANDONED) == len(State)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from taskhook import watch
+from taskhook import inquiry, watch
 from taskhook.accounts import Account
 from taskhook.decide import DOUBTS
 from taskhook.errors import (
@@ -27,6 +27,7 @@ from taskhook.sharing import Sharing
 from taskhook.slots import LEAD, Calendar
 from taskhook.states import State
 from taskhook.task import Delivery, DeliveryState, Task
+from taskhook.watcher import Watcher
 from tests.conftest import NOW, Clock, MakeAccount, MakeAnswer, MakeTask
 from tests.fakes import CounterTable, Line, MemoryDurations, MemoryQueues, MemoryStore, make_settings
 
@@ -80,7 +81,7 @@ class Scene:
             sleep=self.sleep,
         )
         ends = self.clock() + left
-        watcher = watch.Watcher(
+        watcher = Watcher(
             store=self.store,
             account=self.read_account,
             find=Catalogue().find,
@@ -405,13 +406,15 @@ def test_how_long_a_task_took_is_remembered_once(scene: MakeScene, clb: Callable
     stage.clock.now += 10
     stage.look()
     stage.look()
-    assert stage.durations.taught == [("succeeded", 30.0, 40.0, None)]
+    ((state, *ages),) = stage.durations.taught
+    assert (state, ages) == ("succeeded", [pytest.approx(30, abs=1), pytest.approx(40, abs=1), None])
 
 
 def test_a_task_that_did_not_end_in_time_is_remembered_as_such(scene: MakeScene, clb: Callable[..., Answer]) -> None:
     stage = scene(clb(2), deadline=NOW + 30)
     stage.look()
-    assert stage.durations.taught == [("timed_out", 30.0, 30.0, None)]
+    ((state, *ages),) = stage.durations.taught
+    assert (state, ages) == ("timed_out", [pytest.approx(30, abs=1), pytest.approx(30, abs=1), None])
 
 
 def test_what_was_lost_or_refused_teaches_nothing(scene: MakeScene, clb: Callable[..., Answer]) -> None:
@@ -453,5 +456,5 @@ def test_a_long_watch_that_is_stopped_while_it_is_handed_over_stays_stopped(
 def test_a_look_has_a_total_time_and_asks_for_the_task(scene: MakeScene, clb: Callable[..., Answer]) -> None:
     stage = scene(clb(2))
     stage.look()
-    assert stage.line.options == [{"seconds": watch.LOOK_SECONDS}]
+    assert stage.line.options == [{"seconds": inquiry.LOOK_SECONDS}]
     assert stage.line.requests[0].json == {"TaskId": "55c85074-3e7f-4c6d-864f-673660d4f8de"}

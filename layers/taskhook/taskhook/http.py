@@ -79,12 +79,14 @@ def send(
     max_bytes: int = 1 << 20,
     allow: AddressRule | None = None,
     verify: bool | str = True,
+    ready: Callable[[], None] | None = None,
 ) -> Answer:
     """Makes one exchange: no redirect is followed, nothing is tried again, no connection is kept.
 
     ``seconds`` covers name resolution, connect, TLS, headers and body together. ``allow`` must hold for every address
     that the name resolves to, and one of these is then called, with SNI and certificate by name. ``verify`` is as in
-    ``requests``: a path names the certificates to trust.
+    ``requests``: a path names the certificates to trust. ``ready`` is called when the connection stands and only the
+    request has to go out: what it waits for does not count, and what it raises ends the exchange.
 
     Raises ``TransportError`` when no whole answer came, and ``ConfigError`` when the request cannot be sent by anybody.
     """
@@ -92,7 +94,7 @@ def send(
     prepared = _prepare(request)
     call = _Call(host=_host_and_port(prepared), deadline=started + seconds, allow=allow)
     try:
-        status, headers, body = _exchange(prepared, call, max_bytes, verify)
+        status, headers, body = _exchange(prepared, call, max_bytes, verify, ready)
     except _LOWER as error:
         fault = _translate(error, call)
     else:
@@ -101,19 +103,26 @@ def send(
             headers=headers,
             body=body[:max_bytes],
             truncated=len(body) > max_bytes,
-            elapsed=time.monotonic() - started,
+            elapsed=time.monotonic() - started - call.held,
         )
     # Outside of the except clause, so that no traceback shows the lower error: its text carries the URL.
     raise fault
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Call:
-    """What the sockets and connections of one exchange have to know."""
+    """What the sockets and connections of one exchange have to know. ``held``: seconds that do not count."""
 
     host: str
     deadline: float
     allow: AddressRule | None
+    held: float = 0.0
+
+    def hold(self, ready: Callable[[], None]) -> None:
+        began = time.monotonic()
+        ready()
+        self.held = time.monotonic() - began
+        self.deadline += self.held
 
     def left(self) -> float:
         """Seconds left. Always positive: at the deadline it raises."""
@@ -171,12 +180,18 @@ def _host_and_port(prepared: requests.PreparedRequest) -> str:
 
 
 def _exchange(
-    prepared: requests.PreparedRequest, call: _Call, max_bytes: int, verify: bool | str
+    prepared: requests.PreparedRequest,
+    call: _Call,
+    max_bytes: int,
+    verify: bool | str,
+    ready: Callable[[], None] | None,
 ) -> tuple[int, Mapping[str, str], bytes]:
     """Status, headers, and of the body one byte more than allowed, if there is one."""
     connection = _Connection(str(prepared.url), call, verify)
     try:
         connection.connect()
+        if ready is not None:
+            call.hold(ready)
         # A server may answer and close before it has read everything; its answer says why.
         with contextlib.suppress(BrokenPipeError):
             connection.request(str(prepared.method), prepared.path_url, _bytes(prepared), _text(prepared.headers))

@@ -7,10 +7,11 @@ too late, or has none, reserves one on the spot; and where that is far away, the
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from taskhook import slots
+from taskhook.memory import remember
 from taskhook.providers.model import Provider
 from taskhook.seats import Seats
 from taskhook.slots import Calendar, Rate, Slot
@@ -28,15 +29,17 @@ ROOM = 110.0
 NEAR, NEAREST = 2.0, 0.5
 """Seconds beyond the lead that one may sleep for a slot without asking for a seat: as far as the next place can be."""
 EARLY = 0.25
-"""Seconds before a slot at which a sleeper wakes: it reads the task anew before it looks."""
+"""Seconds beyond the lead that a sleeper wakes before a slot: it reads the task anew before it looks."""
 MIDWAY = 75.0
 """Seconds that a look which has sent a request already waits for the slot of its next one: leaving would mean to begin
 anew, and would be no better where places are a minute apart."""
 SPARE = 0.5
 """Seconds between an answer, should it take as long as the longest so far, and the slot of the request after it."""
-AHEAD = (0.0, 0.25, 0.5, 0.75, 1.0)
+AHEAD = (0.0, 0.25, 0.5, 1.0)
 """Seconds after which a slot is asked for, in turn, by a look that has missed the one before: a table may be slow, a
 sleep too long. Whoever misses all of them has no better moment."""
+CONNECTS, SLOWEST = 0.25, 2.5
+"""Seconds from a name to a connection as long as nobody has measured it, and at most. Twice as many are allowed for."""
 MOMENT, LEADS = 5.0, 4
 """Seconds that an invocation stays at most which has come long before its slot; and no more than so many leads, as
 where leads are short there are few places to sleep."""
@@ -84,13 +87,22 @@ class Pace:
     clock: Callable[[], float]
     lead: float = slots.LEAD
     sleep: Callable[[float], None] = time.sleep
+    connects: dict[str, float] = field(default_factory=dict)
+    """Seconds that it took to get ready for the latest request of a limit: resolver, connection, TLS."""
+
+    def lead_for(self, key: str | None) -> float:
+        """Seconds before its slot at which a look should begin: no less than a connection needs."""
+        return max(self.lead, 2 * self.connects.get(key or "", CONNECTS))
+
+    def connected(self, key: str, seconds: float) -> None:
+        remember(self.connects, key, min(max(0.0, seconds), SLOWEST))
 
     def limit(self, provider: Provider, account: str, url: str) -> Limit:
         rate = slots.rate(provider.rate_limit, self.default_rate)
         return Limit(key=slots.key(account, provider, urlsplit(url).netloc), rate=rate)
 
     def near(self, limit: Limit, most: float = NEAR) -> float:
-        return self.lead + min(max(1.25 / limit.rate.planned, NEAREST), most)
+        return self.lead_for(limit.key) + min(max(1.25 / limit.rate.planned, NEAREST), most)
 
     def stays(self, until: float, left: float) -> bool:
         """Whether the function waits by itself until then, with ``left`` seconds of its time left."""
@@ -108,12 +120,18 @@ class Pace:
 
 
 class Turn:
-    """The requests of one look at a task, and its slots."""
+    """The requests of one look at a task, and its slots.
+
+    A request is made in two steps: ``approach`` waits until a connection should be made, ``go`` until the request may
+    be sent. So nothing lies between the slot and the request's first byte: neither a signature nor a handshake.
+    """
 
     def __init__(self, pace: Pace, task: Task) -> None:
         self._pace = pace
         self._task = task
         self._held = sorted(task.slots)
+        self._next: Slot | None = None
+        self._approached = 0.0
         self._sent = 0.0
         self._took = 0.0
         self._late = 0.0
@@ -121,23 +139,38 @@ class Turn:
         self.limit: Limit | None = None
         """That of the latest request."""
 
-    def wait(self, limit: Limit) -> None:
-        """Returns when a request may be sent. Raises PutOff where that is later than an invocation should wait."""
+    def approach(self, limit: Limit) -> None:
+        """Returns when it is time to connect. Raises PutOff where that is later than an invocation should wait."""
         self.limit = limit
         if self.used:
             self._took = max(self._took, min(self._pace.clock() - self._sent, MIDWAY))
-        for ahead in AHEAD:
-            slot = self._slot(limit, ahead)
-            if slot.at - self._pace.clock() > self._patience(limit, slot):
-                raise PutOff(slot, limit)
+        self._next = self._near(limit, 2 * self._pace.connects.get(limit.key, CONNECTS))
+        self._pace.sleep_until(self._next.at - self._pace.lead_for(limit.key))
+        self._approached = self._pace.clock()
+
+    def go(self) -> None:
+        """Returns when the request may be sent, and no later than that. Raises PutOff as ``approach`` does."""
+        if self.limit is None or self._next is None:
+            raise RuntimeError("nobody has approached")
+        slot, limit, clock = self._next, self.limit, self._pace.clock
+        self._pace.connected(limit.key, clock() - self._approached)
+        for ahead in (*AHEAD, None):
             self._pace.sleep_until(slot.at)
-            now = self._pace.clock()
+            now = clock()
             if now < slot.at:
                 raise PutOff(slot, limit)
-            if not slot.reserved or not slots.missed(slot.at, now):
+            if ahead is None or not slot.reserved or not slots.missed(slot.at, now):
                 break
+            self._late = max(self._late, now - slot.at)
+            slot = self._near(limit, ahead)
         self.used += 1
         self._sent = now
+
+    def _near(self, limit: Limit, ahead: float) -> Slot:
+        slot = self._slot(limit, ahead)
+        if slot.at - self._pace.clock() > self._patience(limit, slot):
+            raise PutOff(slot, limit)
+        return slot
 
     @property
     def price(self) -> float:
@@ -156,8 +189,9 @@ class Turn:
         moment, so that no two clocks can make the state machine spin. Whoever was woken too late is woken earlier.
         """
         if later.slot.at in task.slots:
-            rest = later.slot.at - self._pace.clock() - self._pace.lead
-            self._pace.sleep(max(0.0, min(rest, MOMENT, LEADS * self._pace.lead)))
+            lead = self._pace.lead_for(later.limit.key)
+            rest = later.slot.at - self._pace.clock() - lead
+            self._pace.sleep(max(0.0, min(rest, MOMENT, LEADS * lead)))
         else:
             task = replace(task, reason=UNPACED)
         found = [later.slot, *(Slot(at=at, delay=0.0) for at in self._held)]
@@ -165,16 +199,16 @@ class Turn:
         after = self._with_slots(replace(task, wakes=task.wakes + 1), later.limit, found, later.slot.at, number)
         if not self._late:
             return after
-        earlier = min(self._late + self._pace.lead, EARLIER)
+        earlier = min(1.25 * self._late + self._pace.lead_for(later.limit.key), EARLIER)
         return replace(after, next_poll_at=max(self._pace.clock(), after.slots[0] - earlier))
 
     def reserved(self, task: Task) -> Task:
         """The task with the slots of its next look, which is due at ``next_poll_at``; with none where nobody asked."""
         due = task.next_poll_at
-        if self.limit is None or self.used == 0 or due is None or task.paused is not None:
+        if self.limit is None or due is None or task.paused is not None:
             # Who waits for his account reads that first: a slot would be wasted.
             return replace(task, slots=(), limit=None, blind=False)
-        return self._with_slots(task, self.limit, [], due, self.used)
+        return self._with_slots(task, self.limit, [], due, max(1, self.used))
 
     def _with_slots(self, task: Task, limit: Limit, held: Sequence[Slot], due: float, number: int) -> Task:
         found = list(held)
@@ -212,6 +246,8 @@ class Turn:
 
     def _patience(self, limit: Limit, slot: Slot) -> float:
         """Seconds that the invocation waits for a slot."""
-        if self.used and (not slot.reserved or slot.at in self._task.slots):
+        held = slot.at in self._task.slots
+        if self.used and (held or not slot.reserved):
             return MIDWAY
-        return self._pace.near(limit, MIDWAY if self.used else NEAR)
+        near = self._pace.near(limit, MIDWAY if self.used else NEAR)
+        return max(near, MOMENT) if held else near

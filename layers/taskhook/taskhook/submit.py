@@ -19,6 +19,8 @@ logger = logging.getLogger(__name__)
 _TRIES = 5
 """Rounds of reading and deciding again when a poll changes the task at the same moment."""
 
+FIRST = "waits for its first look"
+
 MOST_DESTINATIONS = 30
 """Of one task over all its posts: with their logs and sealed texts they share the 400 KB of one item."""
 
@@ -77,6 +79,7 @@ def _new(desk: Desk, wish: Wish) -> Task:
         submitted_at=now,
         deadline=now + wish.timeout,
         next_poll_at=now,
+        reason=FIRST,
         deliveries={name: Delivery() for name in wish.notify},
         sealed=_sealed(desk, id, wish.notify),
         watch_since=now,

@@ -208,7 +208,7 @@ class Task:
             "finished_at": rfc3339(self.finished_at),
             "observed_at": rfc3339(self.observed_at),
             "polls": self.polls,
-            "next_poll_at": rfc3339(self.next_poll_at),
+            "next_poll_at": rfc3339(self._next_look),
             "next_poll_reason": self.reason if self.next_poll_at is not None else None,
             "estimate": self._estimate(),
             "took_seconds": self.took,
@@ -216,6 +216,13 @@ class Task:
             "urgency": self.urgency,
             "deadline": rfc3339(self.deadline),
         }
+
+    @property
+    def _next_look(self) -> float | None:
+        """The moment of the look itself, where the execution is told to wake long before it."""
+        return (
+            max(self.slots[0], self.next_poll_at) if self.slots and self.next_poll_at is not None else self.next_poll_at
+        )
 
     def _estimate(self) -> dict[str, str | None] | None:
         if self.estimate is None or self.state.terminal:

@@ -1,78 +1,31 @@
 """One look at one task after another: ask the provider, write down what that means, and wait where it is cheaper."""
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from random import Random
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import Any
 
-from taskhook import http
-from taskhook.accounts import Account
-from taskhook.credentials import unusable
 from taskhook.decide import decide, progress_of
-from taskhook.durations import Durations
-from taskhook.errors import (
-    AddressRefused,
-    CatalogueError,
-    CertificateRefused,
-    ConfigError,
-    StoreConflict,
-    TransportError,
-)
-from taskhook.pacing import EARLY, Pace, PutOff, Turn
-from taskhook.pauses import Pauses
-from taskhook.providers import asking
-from taskhook.providers.model import Observation, Outcome, Provider, Question, Refusal, Trouble
-from taskhook.queues import Queues
-from taskhook.sharing import Sharing, group, taken_along
+from taskhook.errors import StoreConflict
+from taskhook.inquiry import Asked, ask, find
+from taskhook.pacing import EARLY, PutOff, Turn
+from taskhook.providers.model import Observation, Outcome, Provider, Refusal, Trouble
+from taskhook.sharing import group, taken_along
 from taskhook.states import ANSWERED, State
-from taskhook.store import Store
 from taskhook.task import Problem, Task
 from taskhook.times import rfc3339_millis
-
-if TYPE_CHECKING:
-    from requests import Request
+from taskhook.watcher import Left, Watcher
 
 logger = logging.getLogger(__name__)
-
-LOOK_SECONDS = 15.0
-"""The total time for one request to a provider."""
 
 WAKES = 1000
 """Times that a task is woken before one execution hands the watch over to a new one. Step Functions ends an execution
 with 25,000 events in its history, and each time makes about ten."""
-
-SPOILT = frozenset({Trouble.NOT_FOUND, Trouble.FINAL, Trouble.DOUBTFUL})
-"""Refusals of a request for many that one of the task ids may be the reason of."""
 
 NO_TURN = Refusal(
     trouble=Trouble.TRANSIENT,
     problem=Problem(code="RateLimit", message="more looks are due than the provider's rate limit allows"),
     asked=False,
 )
-
-type AccountOf = Callable[..., Account | Refusal]
-type Find = Callable[[str], Provider | None]
-type Send = Callable[..., http.Answer]
-type Left = Callable[[], float]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Watcher:
-    """What a look needs of the outside."""
-
-    store: Store
-    account: AccountOf
-    find: Find
-    durations: Durations
-    pauses: Pauses
-    queues: Queues
-    pace: Pace
-    sharing: Sharing
-    patience: float
-    clock: Callable[[], float]
-    rng: Random
-    send: Send = http.send
 
 
 def look(watcher: Watcher, id: str, watch: int, left: Left) -> dict[str, Any]:
@@ -91,9 +44,10 @@ def look(watcher: Watcher, id: str, watch: int, left: Left) -> dict[str, Any]:
         if task.wakes % WAKES == 0:
             return _handed_over(watcher, task)
         then = task.next_poll_at or 0.0
+        lead = watcher.pace.lead_for(task.limit)
         if not watcher.pace.stays(then, left()):
-            return payload(task, watcher.pace.lead)
-        watcher.pace.sleep_until(then - EARLY)
+            return payload(task, lead)
+        watcher.pace.sleep_until(then - lead - EARLY)
 
 
 def _looked(watcher: Watcher, id: str, watch: int) -> Task | None:
@@ -105,7 +59,7 @@ def _looked(watcher: Watcher, id: str, watch: int) -> Task | None:
         return task
     if _is_early(watcher, task):
         return _saved(watcher, replace(task, slots=(), wakes_at=task.next_poll_at, wakes=task.wakes + 1))
-    provider, turn = _provider(watcher, task), Turn(watcher.pace, task)
+    provider, turn = find(watcher, task), Turn(watcher.pace, task)
     try:
         asked = ask(watcher, provider, task, turn)
     except PutOff as later:
@@ -120,8 +74,9 @@ def _looked(watcher: Watcher, id: str, watch: int) -> Task | None:
         watcher.pauses.answered(task)
     _remember(watcher, saved)
     _log(saved)
-    for other, outcome in asked.others:
-        _take_along(watcher, provider, other, outcome)
+    if isinstance(provider, Provider):
+        for other, outcome in asked.others:
+            _take_along(watcher, provider, other, outcome)
     return saved
 
 
@@ -164,9 +119,9 @@ def _after(watcher: Watcher, task: Task, outcome: Outcome, *, tells: bool = Fals
     )
 
 
-def _take_along(watcher: Watcher, provider: Provider | Refusal, task: Task, outcome: Outcome) -> None:
+def _take_along(watcher: Watcher, provider: Provider, task: Task, outcome: Outcome) -> None:
     """Write a look that was made by another task's execution. Whatever goes wrong, its own execution looks later."""
-    if isinstance(provider, Refusal) or isinstance(outcome, Refusal):
+    if isinstance(outcome, Refusal):
         return
     after = _after(watcher, task, outcome)
     after = taken_along(task, replace(after, batch=group(after, provider), due=after.next_poll_at))
@@ -232,116 +187,6 @@ def payload(task: Task, lead: float = 0.0) -> dict[str, Any]:
 
 def _over(id: str, watch: int) -> dict[str, Any]:
     return {"id": id, "watch": watch, "done": True, "wait_until": rfc3339_millis(0.0), "notify": []}
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What came of asking for a task, and for those that were taken along."""
-
-    outcome: Outcome
-    others: Sequence[tuple[Task, Outcome]] = ()
-
-
-def _provider(watcher: Watcher, task: Task) -> Provider | Refusal:
-    try:
-        provider = watcher.find(task.provider)
-    except CatalogueError as error:
-        return _unknown_provider("ProviderNotUsable", str(error))
-    if provider is None:
-        return _unknown_provider("UnknownProvider", f"this installation of taskhook does not know {task.provider}")
-    return provider
-
-
-def ask(watcher: Watcher, provider: Provider | Refusal, task: Task, turn: Turn) -> Asked:
-    """Ask the provider, once; a refused account is read anew and tried once more, and signed anew of course.
-
-    Raises PutOff where it is not this task's turn.
-    """
-    if isinstance(provider, Refusal):
-        return Asked(provider)
-    known = watcher.pauses.recent(task)
-    if known is not None:
-        return Asked(known)
-    asked = _ask_once(watcher, provider, task, turn, fresh=watcher.pauses.knows(task))
-    if _refused(asked.outcome):
-        return _ask_once(watcher, provider, task, turn, fresh=True)
-    return asked
-
-
-def _refused(outcome: Outcome) -> bool:
-    return isinstance(outcome, Refusal) and outcome.trouble is Trouble.CREDENTIALS and outcome.asked
-
-
-def _ask_once(watcher: Watcher, provider: Provider, task: Task, turn: Turn, *, fresh: bool) -> Asked:
-    try:
-        account = _account(watcher, task, fresh=fresh)
-        if isinstance(account, Refusal):
-            return Asked(account)
-        unchanged = watcher.pauses.unchanged(task, account.version)
-        if unchanged is not None:
-            return Asked(unchanged)
-        asked = _ask_with(watcher, provider, account, task, turn)
-    except (AddressRefused, CertificateRefused) as error:
-        hint = "Check the account's endpoint: the server there cannot prove that it is the provider."
-        return Asked(Refusal(trouble=Trouble.DOUBTFUL, problem=_unreachable(error, hint)))
-    except TransportError as error:
-        return Asked(Refusal(trouble=Trouble.TRANSIENT, problem=_unreachable(error, None)))
-    except ConfigError as error:
-        return Asked(_impossible(error))
-    outcome = asked.outcome
-    if isinstance(outcome, Refusal):
-        return replace(asked, outcome=replace(outcome, credential=account.version))
-    return asked
-
-
-def _ask_with(watcher: Watcher, provider: Provider, account: Account, task: Task, turn: Turn) -> Asked:
-    """Ask for the task and for those that are due as well; for it alone where one of them spoils the request."""
-
-    def question(one: Task) -> Question:
-        return Question(task_id=one.task_id, region=one.region, account=account, clock=watcher.clock)
-
-    limit = watcher.pace.limit(provider, task.account, asking.base_url(provider, question(task)))
-
-    def send(request: "Request") -> http.Answer:
-        turn.wait(limit)
-        return watcher.send(request, seconds=LOOK_SECONDS)
-
-    others = watcher.sharing.with_(task, provider)
-    outcome, *rest = asking.look_together(provider, [question(one) for one in (task, *others)], send)
-    if others and isinstance(outcome, Refusal) and outcome.trouble in SPOILT and outcome is rest[0]:
-        watcher.sharing.spoiled(task, provider)
-        return Asked(asking.look(provider, question(task), send))
-    return Asked(outcome, list(zip(others, rest, strict=True)))
-
-
-def _account(watcher: Watcher, task: Task, *, fresh: bool) -> Account | Refusal:
-    try:
-        return watcher.account(task.account, fresh=fresh)
-    except ConfigError as error:
-        return _unusable(error)
-
-
-def _impossible(error: ConfigError) -> Refusal:
-    """What cannot be sent is this task's affair, not its account's."""
-    hint = "Check the account's endpoint for this service, the task's region, and the provider's entry."
-    return Refusal(trouble=Trouble.FINAL, problem=Problem(code="RequestNotPossible", message=str(error), hint=hint))
-
-
-def _unusable(error: ConfigError) -> Refusal:
-    """An account that is missing or broken is one that works again when somebody stores it well."""
-    hint = "Store the account as docs/accounts.md describes."
-    problem = Problem(code="AccountNotUsable", message=str(error), hint=hint)
-    return Refusal(trouble=Trouble.CREDENTIALS, problem=problem, credential=unusable(error))
-
-
-def _unknown_provider(code: str, message: str) -> Refusal:
-    """An operator's entry may come back, and a version that was rolled back too: no reason to give tasks up at once."""
-    hint = "Repair the entry of this provider; docs/add-a-provider.md describes the format."
-    return Refusal(trouble=Trouble.TRANSIENT, problem=Problem(code=code, message=message, hint=hint))
-
-
-def _unreachable(error: TransportError, hint: str | None) -> Problem:
-    return Problem(code=type(error).__name__, message=str(error), hint=hint)
 
 
 def _log(task: Task) -> None:
