@@ -36,7 +36,7 @@ unit: $(DEV) ## The quick tests: the product's pure code, in under a minute; tho
 
 test: check ## Everything: checks, unit, integration, and end to end on the emulator
 	$(BIN)/pytest -q -n 2 --dist loadgroup tests/unit tests/integration tests/catalogue
-	$(BIN)/pytest -q tests/e2e
+	$(BIN)/pytest -q -n 2 --dist loadfile tests/e2e
 
 bench: $(DEV) ## Figures, as ratios against a named peer in the same run
 	$(BIN)/python -m benchmarks
