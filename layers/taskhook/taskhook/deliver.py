@@ -86,12 +86,13 @@ def _payload(id: str, watch: int, destination: str, again: float | None) -> dict
 def _tell(sender: Sender, task: Task, name: str, now: float) -> tuple[Judgment, Attempt]:
     try:
         destination = _destination(sender, task, name)
-        judgment, answer = _send(sender, destination, destinations.request(destination, task, now))
-        if judgment.verdict is Verdict.BAD_CONTENT:
-            plain = destinations.plain(destination, task, now)
-            if plain is not None:
-                judgment, answer = _send(sender, destination, plain)
-            judgment = replace(judgment, detail=f"refused as it was; as plain text: {judgment.detail}"[:200])
+        first, *plainer = destinations.forms(destination)
+        judgment, answer = _send(sender, destination, first(destination, task, now))
+        for form in plainer:
+            if judgment.verdict is not Verdict.BAD_CONTENT:
+                break
+            judgment, answer = _send(sender, destination, form(destination, task, now))
+            judgment = replace(judgment, detail=f"refused as it was; plainer: {judgment.detail}"[:200])
     except ConfigError as error:
         return _recorded(task, now, Judgment(verdict=Verdict.DEAD, detail=str(error)[:200]), None)
     return _recorded(task, now, judgment, answer, sender.clock())

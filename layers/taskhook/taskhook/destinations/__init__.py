@@ -9,10 +9,8 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
-import requests
-
-from taskhook.destinations import urls
-from taskhook.destinations.model import Channel, Destination, Fault, Judgment, Verdict
+from taskhook.destinations import common, urls
+from taskhook.destinations.model import Channel, Destination, DigestForm, Fault, Form, Judgment, Live, Verdict
 from taskhook.destinations.urls import address_rule
 from taskhook.errors import ConfigError
 from taskhook.http import Answer
@@ -26,11 +24,13 @@ __all__ = (
     "Verdict",
     "address_rule",
     "check",
+    "digest",
+    "forms",
     "judge",
     "label",
+    "live",
     "parse",
-    "plain",
-    "request",
+    "rate",
 )
 
 TYPES = ("slack", "webhook")
@@ -68,26 +68,42 @@ def parse(name: str, text: str, *, allow_private: bool) -> Destination:
     if faults:
         words = "; ".join(f'"{fault.field}" {fault.message}' for fault in faults)
         raise ConfigError(f"destination '{name}': {words}")
+    return _destination(name, record)
+
+
+def _destination(name: str, record: Mapping[str, Any]) -> Destination:
+    channel = _channel(record["type"])
     # What the type has no field for has not been checked either, and could be anything.
-    own = {key: record.get(key) for key in _channel(record["type"]).fields}
+    own = {key: record[key] for key in channel.fields if record.get(key) is not None}
     return Destination(
         name=name,
-        type=record["type"],
-        url=record["url"],
-        secrets=tuple((own.get("secret") or "").split()),
-        headers=dict(own.get("headers") or {}),
+        type=channel.type,
+        url=record.get("url") or channel.url or "",
+        secrets=tuple(str(own.pop("secret", "")).split()),
+        headers=dict(own.pop("headers", {})),
+        own=own,
+        **common.read(record),
     )
 
 
-def request(destination: Destination, task: Task, now: float) -> requests.Request:
-    """The request that brings the news. ``now`` is in seconds since the epoch, and part of a signature."""
-    return _channel(destination.type).request(destination, task, now)
+def forms(destination: Destination) -> tuple[Form, ...]:
+    """The ways to write news for it, each plainer than the one before."""
+    return _channel(destination.type).forms
 
 
-def plain(destination: Destination, task: Task, now: float) -> requests.Request | None:
-    """The news once more for a receiver that refused its content; None where it cannot be any plainer."""
-    make = _channel(destination.type).plain
-    return make(destination, task, now) if make else None
+def rate(destination: Destination) -> str | None:
+    """What it takes, as ``20/min``; None where nobody says."""
+    return destination.rate or _channel(destination.type).rate
+
+
+def digest(destination: Destination) -> DigestForm | None:
+    """How to tell it of many tasks at once; None where each must be told by itself."""
+    return _channel(destination.type).digest
+
+
+def live(destination: Destination) -> Live | None:
+    """How to keep one message of it up to date; None where messages cannot be edited."""
+    return _channel(destination.type).live
 
 
 def judge(destination: Destination, answer: Answer, now: float) -> Judgment:
@@ -125,7 +141,8 @@ def _faults(record: Mapping[str, Any], *, allow_private: bool, resolve: bool, st
     channel = _channel(type)
     return [
         *(_unknown(record, channel) if strict else ()),
-        *_url_faults(record.get("url"), allow_private=allow_private, resolve=resolve),
+        *_url_faults(record.get("url", channel.url), allow_private=allow_private, resolve=resolve),
+        *common.faults(record),
         *channel.check(record),
     ]
 
@@ -137,7 +154,7 @@ def _no_type(type: Any) -> str:
 
 
 def _unknown(record: Mapping[str, Any], channel: Channel) -> list[Fault]:
-    known = ("type", "url", *channel.fields)
+    known = ("type", "url", *channel.fields, *common.FIELDS)
     message = f"is not known: a destination of type {channel.type} has {', '.join(known)}"
     return [Fault(field=name[:64], message=message) for name in record if name not in known]
 

@@ -247,4 +247,4 @@ def _json_object(answer: Answer) -> dict[str, Any]:
     return body if isinstance(body, dict) else {}
 
 
-CHANNEL = Channel(type="slack", fields=(), check=check, request=request, judge=judge, plain=plain)
+CHANNEL = Channel(type="slack", fields=(), check=check, forms=(request, plain), judge=judge, rate="1/s")

@@ -160,4 +160,4 @@ def judge(destination: Destination, answer: Answer, now: float) -> Judgment:
     return answers.judgment(destination, answer, now, answers.row(answer.status))
 
 
-CHANNEL = Channel(type="webhook", fields=("secret", "headers"), check=check, request=request, judge=judge)
+CHANNEL = Channel(type="webhook", fields=("secret", "headers"), check=check, forms=(request,), judge=judge)
