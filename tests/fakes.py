@@ -1,6 +1,7 @@
 """The outside in memory, as far as decisions need it."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
@@ -12,6 +13,7 @@ from taskhook.config import Settings
 from taskhook.durations import Durations
 from taskhook.errors import StoreConflict
 from taskhook.http import Answer
+from taskhook.ledger import Kept, Ledger, Standing
 from taskhook.queues import Queues
 from taskhook.schedule import History, Progress
 from taskhook.store import RefusedAccount, Store
@@ -21,7 +23,7 @@ from taskhook.task import Delivery, Task
 def make_settings(**changes: Any) -> Settings:
     """Of a function that needs little of the template."""
     nothing = Settings(
-        table="tasks", open_index="", batch_index="", parameters="", tasks_queue="tasks", undelivered_queue="",
+        table="tasks", open_index="", batch_index="", parameters="", tasks_queue="tasks", progress_queue="progress",
         state_machine="", key="", allow_private=False, allow_insecure=False, patience=0, delivery_attempts=0,
         more_regions=frozenset(), retention=0, provider_rate=10, sleeping_polls=1,
         wake_lead=1.5, memory=128, machine="aarch64",
@@ -36,6 +38,7 @@ class MemoryStore(Store):
         self.tasks = {task.id: task for task in tasks}
         self.writes = 0
         self.accounts: dict[str, tuple[str, list[str]]] = {}
+        self.said: dict[tuple[str, str, float], str] = {}
         self.meanwhile: Callable[[], None] = lambda: None
 
     def get(self, id: str) -> Task | None:
@@ -52,12 +55,34 @@ class MemoryStore(Store):
         found = [one for one in self.tasks.values() if one.batch == batch and one.due is not None and one.due <= until]
         return sorted(found, key=lambda one: one.due or 0.0)[:most]
 
+    def get_many(self, ids: Sequence[str]) -> list[Task]:
+        return [self.tasks[id] for id in ids if id in self.tasks]
+
     def save_delivery(self, task: Task, name: str, delivery: Delivery) -> Task:
         self.meanwhile()
-        known = self.tasks[task.id]
-        if known.watch != task.watch:
+        known, seen = self.tasks[task.id], task.deliveries[name]
+        now = known.deliveries[name]
+        if (known.state, known.observed_at) != (task.state, task.observed_at):
+            raise StoreConflict("the task has changed meanwhile")
+        if (now.attempts, now.state) != (seen.attempts, seen.state):
             raise StoreConflict("the task has changed meanwhile")
         return self._put(replace(known.with_delivery(name, delivery), restarts=0))
+
+    def reopen(self, task: Task, deliveries: Mapping[str, Delivery], *, now: float) -> Task:
+        known = self.tasks[task.id]
+        if (known.watch, known.state) != (task.watch, task.state):
+            raise StoreConflict("the task has changed meanwhile")
+        told = {**known.deliveries, **deliveries}
+        return self._put(replace(known, deliveries=told, watch=known.watch + 1, watch_since=now, restarts=0))
+
+    def save_message(self, task: Task, name: str, message: Mapping[str, str]) -> None:
+        known = self.tasks[task.id]
+        if known.deliveries[name].message is not None:
+            raise StoreConflict("the task has changed meanwhile")
+        self._put(known.with_delivery(name, replace(known.deliveries[name], message=dict(message))))
+
+    def save_answer(self, task: Task, name: str, at: float, text: str) -> None:
+        self.said[task.id, name, at] = text
 
     def replace(self, task: Task, *, seen: Task) -> None:
         self.meanwhile()
@@ -111,12 +136,71 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class MemoryQueues(Queues):
-    """Keeps what would have been sent: ``("undelivered", {...})``."""
+    """Keeps what would have been sent: ``("tasks", {...})``."""
 
     sent: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
     def _send(self, queue: str, body: dict[str, Any]) -> None:
         self.sent.append((queue, body))
+
+
+class MemoryLedger(Ledger):
+    """What is known of destinations, in this process only."""
+
+    def __init__(self) -> None:
+        self.standings: dict[str, Standing] = {}
+        self.marks: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
+
+    def standing(self, name: str) -> Standing:
+        return self.standings.get(name, Standing())
+
+    def listed(self) -> Iterator[str]:
+        found = self.standings.items()
+        return (name for name, one in list(found) if one.dead is not None or one.holding is not None)
+
+    def died(self, name: str, version: str, *, reason: str, code: str | None, now: float) -> bool:
+        known = self.standing(name)
+        self.standings[name] = replace(known, dead=version, reason=reason, code=code, since=now)
+        return known.dead != version
+
+    def works(self, name: str) -> None:
+        self.standings[name] = replace(self.standing(name), dead=None, reason=None, code=None, since=None, until=0.0)
+
+    def emptied(self, name: str) -> None:
+        self.standings[name] = replace(self.standing(name), holding=None)
+
+    def quiet(self, name: str, until: float) -> None:
+        known = self.standing(name)
+        self.standings[name] = replace(known, until=max(known.until, until))
+
+    def plan(self, name: str, at: float, *, now: float) -> float:
+        known = self.standing(name)
+        if known.next_at <= now:
+            self.standings[name] = known = replace(known, next_at=at)
+        return known.next_at
+
+    def hold(self, name: str, task: str, *, version: str, now: float) -> None:
+        self.marks["held", name][task] = now
+        self.standings[name] = replace(self.standing(name), holding=version)
+
+    def held(self, name: str) -> list[Kept]:
+        return self._kept("held", name)
+
+    def let_go(self, name: str, task: str) -> None:
+        self.marks["held", name].pop(task, None)
+
+    def wait(self, name: str, task: str, *, now: float) -> None:
+        self.marks["waits", name][task] = now
+
+    def waiting(self, name: str) -> list[Kept]:
+        return self._kept("waits", name)
+
+    def heard(self, name: str, task: str) -> None:
+        self.marks["waits", name].pop(task, None)
+
+    def _kept(self, what: str, name: str) -> list[Kept]:
+        found = [Kept(task=task, since=since) for task, since in self.marks[what, name].items()]
+        return sorted(found, key=lambda one: one.since)
 
 
 class MemoryDurations(Durations):

@@ -42,8 +42,8 @@ from taskhook.slots import Calendar
 from taskhook.store import Store
 from taskhook.watcher import Watcher
 
-LEAVING = 30
-"""Threads besides those that hold a seat: looks that wait for their slot, and those under way."""
+LEAVING = 250
+"""Threads besides those that hold a seat: looks that wait for their slot, and those under way. Lambda has 1,000."""
 SPARE = 2000
 """Tasks that may come for those that end."""
 AFTER = 20.0

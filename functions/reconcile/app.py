@@ -8,6 +8,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from taskhook.config import settings
 from taskhook.credentials import Accounts
+from taskhook.ledger import Ledger
 from taskhook.log import function_logger
 from taskhook.queues import Queues
 from taskhook.reconcile import Reconciler
@@ -20,19 +21,23 @@ logger = function_logger()
 
 @cache
 def reconciler() -> Reconciler:
+    parameters = Parameters(settings())
     return Reconciler(
         settings=settings(),
         store=Store(settings()),
         queues=Queues(settings()),
-        credential=Accounts(Parameters(settings()), clock=time.time).credential,
+        credential=Accounts(parameters, clock=time.time).credential,
+        ledger=Ledger(settings()),
+        version=parameters.destination_version,
         clock=time.time,
     )
 
 
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Five kinds of event: a schedule's, a changed account's, ``{"all": true}`` (every dead watch, however young), the
-    status change of an execution, and ``{"lose": {"id", "watch"}, "error"}`` from the state machine itself."""
+    """Five kinds of event: a schedule's, a changed account's or destination's, ``{"all": true}`` (every dead watch,
+    however young), the status change of an execution, and ``{"lose": {"id", "watch"}, "error"}`` from the state machine
+    itself."""
     if "lose" in event:
         lost = event["lose"]
         return reconciler().lose(lost["id"], lost["watch"], str(event.get("error") or "WatchFailed"))

@@ -5,7 +5,9 @@ import time
 from collections.abc import Callable
 from functools import cache
 from http import HTTPStatus
+from importlib import import_module
 from pathlib import Path
+from random import SystemRandom
 from typing import Any
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
@@ -17,14 +19,16 @@ from taskhook.api.body import Installation, parse_wish
 from taskhook.api.problem import CONTENT_TYPE, ProblemError
 from taskhook.config import settings
 from taskhook.errors import StoreConflict
+from taskhook.ledger import Ledger
 from taskhook.log import function_logger
 from taskhook.providers import listing
 from taskhook.providers.catalogue import Catalogue
 from taskhook.queues import Queues
 from taskhook.secret import Parameters, Seal
 from taskhook.store import Store
-from taskhook.submit import Desk, stop, submit
-from taskhook.task import Task, attempt_view, delivery_view, is_task_key
+from taskhook.submit import Desk, redeliver, stop, submit
+from taskhook.task import Task, attempt_view, is_task_key
+from taskhook.times import rfc3339_millis
 
 logger = function_logger()
 app = APIGatewayRestResolver()
@@ -51,6 +55,41 @@ def installation() -> Installation:
     )
 
 
+@cache
+def registry_module() -> Any:
+    """Imported by those calls alone that need it: it sends messages, and most calls send none."""
+    return import_module("taskhook.registry")
+
+
+@cache
+def ledger() -> Ledger:
+    return Ledger(settings())
+
+
+@cache
+def registry() -> Any:
+    here = settings()
+    return registry_module().Registry(parameters=parameters(), ledger=ledger(), allow_private=here.allow_private)
+
+
+@cache
+def sender() -> Any:
+    telling, slots = import_module("taskhook.telling"), import_module("taskhook.slots")
+    return telling.Sender(
+        store=desk().store,
+        parameters=parameters(),
+        seal=desk().seal,
+        queues=desk().queues,
+        ledger=ledger(),
+        calendar=slots.Calendar(settings()),
+        allow_private=settings().allow_private,
+        attempts=settings().delivery_attempts,
+        clock=time.time,
+        sleep=time.sleep,
+        rng=SystemRandom(),
+    )
+
+
 @app.post("/tasks")
 def post_task() -> Response[str]:
     task, new = submit(desk(), parse_wish(_body(), installation()))
@@ -74,11 +113,54 @@ def delete_task(id: str) -> Response[str]:
 
 @app.get("/tasks/<id>/deliveries")
 def get_deliveries(id: str) -> Response[str]:
+    task = _known(id)
+    answers = desk().store.answers(task)
     deliveries = [
-        {**delivery_view(name, one), "log": [attempt_view(attempt) for attempt in one.log]}
-        for name, one in sorted(_known(id).deliveries.items())
+        {
+            **task.delivery_view(name),
+            "first_attempt_at": rfc3339_millis(one.first_at) if one.first_at is not None else None,
+            "delivered_at": rfc3339_millis(one.told_at) if one.told_at is not None else None,
+            "log": [attempt_view(attempt, answers.get((name, attempt.at))) for attempt in one.log],
+        }
+        for name, one in sorted(task.deliveries.items())
     ]
     return _json(HTTPStatus.OK, {"deliveries": deliveries})
+
+
+@app.post("/tasks/<id>/deliveries/<destination>")
+def post_delivery(id: str, destination: str) -> Response[str]:
+    return _json(HTTPStatus.ACCEPTED, redeliver(desk(), _known(id), destination).delivery_view(destination))
+
+
+@app.get("/destinations")
+def get_destinations() -> Response[str]:
+    return _json(HTTPStatus.OK, registry().all())
+
+
+@app.get("/destinations/<name>")
+def get_destination(name: str) -> Response[str]:
+    return _json(HTTPStatus.OK, registry().one(name))
+
+
+@app.put("/destinations/<name>")
+def put_destination(name: str) -> Response[str]:
+    return _json(HTTPStatus.OK, registry().store(name, _body()))
+
+
+@app.delete("/destinations/<name>")
+def delete_destination(name: str) -> Response[str]:
+    registry().remove(name)
+    return Response(HTTPStatus.NO_CONTENT)
+
+
+@app.post("/destinations/<name>/test")
+def post_test(name: str) -> Response[str]:
+    return _json(HTTPStatus.ACCEPTED, registry_module().test(sender(), name))
+
+
+@app.post("/destinations/<name>/deliveries")
+def post_deliveries(name: str) -> Response[str]:
+    return _json(HTTPStatus.ACCEPTED, registry_module().let_go(sender(), name, _body()))
 
 
 @app.get("/providers")

@@ -117,7 +117,7 @@ def test_news_that_nobody_took_lies_on_the_queue_whole(cloud: Cloud, receiver: S
     }.items()  # fmt: skip
     assert "410" in message["reason"]
     assert "s3cr3t" not in json.dumps(message)
-    assert cloud.task(task.id).deliveries["ops"].state is DeliveryState.FAILED
+    assert cloud.task(task.id).deliveries["ops"].state is DeliveryState.HELD
     assert not cloud.is_listed_open(task.id)
 
 

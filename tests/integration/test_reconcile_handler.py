@@ -82,7 +82,7 @@ def test_a_young_watch_may_still_be_on_the_queue(cloud: Cloud, stored: Store, sw
     [
         {"state": State.STOPPED},
         {"state": State.SUCCEEDED, "deliveries": {"ops": Delivery(state=DeliveryState.DELIVERED)}},
-        {"state": State.LOST, "deliveries": {"ops": Delivery(state=DeliveryState.FAILED)}},
+        {"state": State.LOST, "deliveries": {"ops": Delivery(state=DeliveryState.HELD)}},
     ],
 )
 def test_what_is_settled_is_left_alone(cloud: Cloud, stored: Store, sweep: Sweep, changes: Any) -> None:

@@ -16,7 +16,7 @@ from tests.integration.conftest import Cloud
 from tests.strategies import tasks
 
 DONE = Delivery(state=DeliveryState.DELIVERED, attempts=1)
-FAILED = Delivery(state=DeliveryState.FAILED, attempts=12)
+FAILED = Delivery(state=DeliveryState.HELD, attempts=12)
 
 
 @pytest.fixture

@@ -173,7 +173,7 @@ def test_a_new_destination_is_told_the_end_at_once(
 def test_a_destination_that_was_given_up_is_told_when_the_task_is_posted_again(
     cloud: Cloud, api: Call, stored: Callable[..., Task]
 ) -> None:
-    given_up = Delivery(state=DeliveryState.FAILED, attempts=12)
+    given_up = Delivery(state=DeliveryState.HELD, attempts=12)
     task = stored(state=State.SUCCEEDED, observed_at=time.time(), deliveries={"ops": DELIVERED, "default": given_up})
     assert api("POST", "/tasks", {**CLB, "notify": ["default", "ops"]}).status == 200
     after = cloud.task(task.id)

@@ -15,8 +15,12 @@ METADATA = {
     "Alibaba instance": "100.100.100.200",
     "Tencent instance": "169.254.0.23",
     "another cloud's instance": "192.0.0.192",
+    "Azure host agent": "168.63.129.16",
 }
-METADATA_IPV6 = ["fd00:ec2::254", "fd00:ec2::23", "fd00:ec2::253", "fd20:ce::254", "fe80::a9fe:a9fe"]
+METADATA_IPV6 = [
+    *("fd00:ec2::254", "fd00:ec2::23", "fd00:ec2::253", "fd20:ce::254", "fd00:c1::a9fe:a9fe", "fd00:42::42"),
+    *("fd00:a9fe:a9fe::1", "fd00:100::100:200", "fe80::a9fe:a9fe"),
+]
 
 
 def wrapped(ipv4: str) -> list[str]:
@@ -90,9 +94,7 @@ def test_a_developers_network_is_private(address: str) -> None:
     assert not is_public(address)
 
 
-@pytest.mark.parametrize(
-    "address", [*METADATA.values(), *METADATA_IPV6[:3], "fe80::a9fe:a9fe", "169.254.1.1", "fe80::1"]
-)
+@pytest.mark.parametrize("address", [*METADATA.values(), *METADATA_IPV6, "169.254.1.1", "fe80::1"])
 def test_metadata_and_link_local_are_refused_by_both_rules(address: str) -> None:
     assert not is_public(address)
     assert not is_private_network(address)
@@ -126,6 +128,14 @@ def test_no_address_is_both_and_neither_rule_is_wider_than_pythons(address: IPv4
     if is_private_network(address):
         assert address.is_private
         assert not address.is_link_local
+
+
+@given(st.ip_addresses(v=6) | st.ip_addresses(v=4))
+def test_no_address_counts_by_what_is_wrapped_in_it(address: IPv4Address | IPv6Address) -> None:
+    if isinstance(address, IPv4Address):
+        assert not any(is_public(form) or is_private_network(form) for form in wrapped(str(address)))
+    elif is_public(address):
+        assert [address.ipv4_mapped, address.sixtofour, address.teredo] == [None, None, None]
 
 
 @pytest.mark.parametrize("network", [*IPV4_SPECIAL, *IPV6_SPECIAL], ids=str)

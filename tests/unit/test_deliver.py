@@ -9,16 +9,17 @@ from typing import Any, cast
 
 import pytest
 
-from taskhook import deliver
+from taskhook import deliver, telling
 from taskhook.backoff import DELIVERY_SCHEDULE
-from taskhook.config import Settings
 from taskhook.errors import AddressRefused, ConfigError, ConnectionFailed, DeadlineExceeded
 from taskhook.http import Answer
 from taskhook.secret import Parameters, Seal
+from taskhook.slots import Calendar
 from taskhook.states import State
 from taskhook.task import Delivery, DeliveryState, Task
+from taskhook.telling import Sender
 from tests.conftest import NOW, Clock, MakeAnswer, MakeTask
-from tests.fakes import Line, MemoryQueues, MemoryStore
+from tests.fakes import CounterTable, Line, MemoryLedger, MemoryQueues, MemoryStore, make_settings
 
 URL = "https://hooks.example.com/services/s3cr3t-path"
 HOOK = json.dumps({"type": "webhook", "url": URL})
@@ -26,35 +27,49 @@ SLACK = json.dumps({"type": "slack", "url": "https://hooks.slack.com/services/T/
 
 
 class Scene:
-    """One task in memory, a receiver that answers as told, and the queue of undelivered news."""
+    """One task in memory, a receiver that answers as told, and what is known of its destination."""
 
     def __init__(self, task: Task, *answers: Answer | Exception, record: str | Exception = HOOK) -> None:
         self.store = MemoryStore(task)
         self.line = Line(list(answers))
-        self.queues = MemoryQueues(cast(Settings, SimpleNamespace(undelivered_queue="undelivered")))
+        self.queues = MemoryQueues(make_settings())
+        self.ledger = MemoryLedger()
         self.clock = Clock(NOW + 100)
+        self.table: Any = CounterTable()
         self.id = task.id
         self.record = record
+        self.version = "1"
         self.limit = 12
+        self.measured: list[tuple[str, float]] = []
 
-    def destination(self, name: str) -> str:
+    def versioned_destination(self, name: str) -> tuple[str, str]:
         if isinstance(self.record, Exception):
             raise self.record
-        return self.record
+        return self.record, self.version
 
-    def attempt(self, name: str = "ops", number: int = 1) -> dict[str, Any]:
-        sender = deliver.Sender(
+    def sleep(self, seconds: float) -> None:
+        self.clock.now += seconds
+
+    @property
+    def sender(self) -> Sender:
+        return Sender(
             store=self.store,
             parameters=cast(Parameters, self),
             seal=cast(Seal, SimpleNamespace(open=lambda task, sealed: json.dumps({"type": "webhook", "url": sealed}))),
             queues=self.queues,
+            ledger=self.ledger,
+            calendar=Calendar(make_settings(), self.table, Random(1)),  # noqa: S311
             allow_private=False,
             attempts=self.limit,
             clock=self.clock,
+            sleep=self.sleep,
             rng=Random(1),  # noqa: S311
             send=self.line,
+            measure=lambda name, seconds: self.measured.append((name, seconds)),
         )
-        return deliver.attempt(sender, self.id, number, name)
+
+    def attempt(self, name: str = "ops", number: int = 1, id: str | None = None) -> dict[str, Any]:
+        return deliver.attempt(self.sender, id or self.id, number, name)
 
     @property
     def delivery(self) -> Delivery:
@@ -90,7 +105,7 @@ def test_a_receiver_has_a_total_time_a_small_answer_and_a_public_address(
     stage = scene(make_answer(b"ok"))
     stage.attempt()
     (options,) = stage.line.options
-    assert (options["seconds"], options["max_bytes"]) == (deliver.ATTEMPT_SECONDS, deliver.ANSWER_BYTES)
+    assert (options["seconds"], options["max_bytes"]) == (telling.ATTEMPT_SECONDS, telling.ANSWER_BYTES)
     assert not options["allow"]("169.254.169.254")
     assert not options["allow"]("10.0.0.1")
 
@@ -131,14 +146,11 @@ def test_a_receiver_that_names_a_time_is_not_called_before_it(
 def test_a_permanent_no_ends_it_and_the_news_is_kept(scene: MakeScene, make_answer: MakeAnswer, status: int) -> None:
     stage = scene(make_answer(status=status))
     assert stage.attempt()["done"] is True
-    assert stage.delivery.state is DeliveryState.FAILED
-    ((queue, body),) = stage.queues.sent
-    task = stage.store.tasks[stage.id]
-    assert queue == "undelivered"
-    assert (body["id"], body["destination"], body["news_id"]) == (stage.id, "ops", task.news_id)
-    assert (body["type"], body["data"]) == ("task.succeeded", task.news())
-    assert f"HTTP {status}" in body["reason"]
-    assert "s3cr3t" not in json.dumps(body)
+    assert stage.delivery.state is DeliveryState.HELD
+    assert f"HTTP {status}" in (stage.delivery.reason or "")
+    assert [one.task for one in stage.ledger.held("ops")] == [stage.id]
+    assert stage.ledger.standing("ops").dead == "1"
+    assert "s3cr3t" not in repr(stage.ledger.standings)
 
 
 def test_news_is_kept_when_all_attempts_are_used_up(scene: MakeScene, make_answer: MakeAnswer) -> None:
@@ -147,7 +159,10 @@ def test_news_is_kept_when_all_attempts_are_used_up(scene: MakeScene, make_answe
     for expected in (False, False, True):
         assert stage.attempt()["done"] is expected
         stage.clock.now = stage.delivery.next_attempt_at or stage.clock.now
-    assert (stage.delivery.state, stage.delivery.attempts, len(stage.queues.sent)) == (DeliveryState.FAILED, 3, 1)
+    assert (stage.delivery.state, stage.delivery.attempts) == (DeliveryState.HELD, 3)
+    # It has answered, and may work again: nobody says that it is out of order.
+    assert stage.ledger.standing("ops").dead is None
+    assert len(stage.ledger.held("ops")) == 1
 
 
 def test_all_attempts_take_as_long_as_the_schedule_says(scene: MakeScene, make_answer: MakeAnswer) -> None:
@@ -171,15 +186,15 @@ def test_all_attempts_take_as_long_as_the_schedule_says(scene: MakeScene, make_a
 def test_a_destination_that_cannot_work_is_given_up_without_a_call(scene: MakeScene, record: str | Exception) -> None:
     stage = scene(AssertionError("called"), record=record)
     assert stage.attempt()["done"] is True
-    assert stage.delivery.state is DeliveryState.FAILED
+    assert stage.delivery.state is DeliveryState.HELD
     assert stage.line.requests == []
-    assert len(stage.queues.sent) == 1
+    assert len(stage.ledger.held("ops")) == 1
 
 
 def test_a_name_that_leads_into_a_private_network_is_given_up(scene: MakeScene) -> None:
     stage = scene(AddressRefused("hooks.example.com", "the name leads to an address that must not be called"))
     stage.attempt()
-    assert (stage.delivery.state, stage.delivery.log[0].verdict) == (DeliveryState.FAILED, "dead")
+    assert (stage.delivery.state, stage.delivery.log[0].verdict) == (DeliveryState.HELD, "dead")
 
 
 def test_a_request_that_cannot_be_sent_is_given_up_and_said(scene: MakeScene) -> None:
@@ -213,7 +228,7 @@ def test_a_destination_of_the_tasks_own_is_unsealed(scene: MakeScene, make_answe
         ({"state": State.RUNNING}, 1, "ops"),
         ({"state": State.STOPPED}, 1, "ops"),
         ({"deliveries": {"ops": Delivery(state=DeliveryState.DELIVERED), "b": Delivery()}}, 1, "ops"),
-        ({"deliveries": {"ops": Delivery(state=DeliveryState.FAILED), "b": Delivery()}}, 1, "ops"),
+        ({"deliveries": {"ops": Delivery(state=DeliveryState.HELD), "b": Delivery()}}, 1, "ops"),
     ],
 )
 def test_nothing_is_sent_twice_nor_for_a_superseded_watch(

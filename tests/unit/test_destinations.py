@@ -100,7 +100,7 @@ def test_an_unknown_field_is_told_what_there_is() -> None:
     assert fault == Fault(
         field="token",
         message="is not known: a destination of type webhook has type, url, secret, headers, "
-        "language, rate, progress, filter, escalate",
+        "language, rate, progress, paused, filter, escalate",
     )
 
 

@@ -67,7 +67,7 @@ def faults(url: str, *, allow_private: bool = False) -> list[str]:
         "https://example.com/",
         "https://example.com:443/hook",
         "https://example.com:8443/hook",
-        "https://example.com:1024/hook?a=b&c=%20d",
+        "https://example.com:08443/hook?a=b&c=%20d",
         "https://example.com:/hook",
         "https://example.com./hook",
         "https://EXAMPLE.com/Hook",
@@ -107,7 +107,14 @@ def test_public_https_urls_are_fine(url: str) -> None:
         ("https://example.com:0/", "port 443"),
         ("https://example.com:22/", "port 443"),
         ("https://example.com:25/", "port 443"),
+        ("https://example.com:80/", "port 443"),
         ("https://example.com:1023/", "port 443"),
+        ("https://example.com:1024/", "port 443"),
+        ("https://example.com:6379/", "port 443"),
+        ("https://example.com:8080/", "port 443"),
+        ("https://example.com:-443/", "port 443"),
+        ("https://8.8.8.8:53/", "port 443"),
+        ("https://[2606:4700::1111]:2375/", "port 443"),
         ("https://example.com:65536/", "port 443"),
         ("https://example.com:https/", "port 443"),
         ("https://example.com/ hook", "without blanks"),
@@ -176,6 +183,40 @@ def test_link_local_and_metadata_addresses_are_never_allowed(host: str) -> None:
 def test_public_hosts_always_need_tls() -> None:
     assert faults("http://8.8.8.8/", allow_private=True)
     assert faults("http://example.com/", allow_private=True)
+
+
+def test_the_message_names_the_ports_and_the_setting() -> None:
+    message = "must use port 443 or 8443: the setting DestinationPorts names those that are open"
+    assert faults("https://example.com:9000/") == [message]
+
+
+def test_the_ports_can_be_chosen() -> None:
+    def chosen(url: str, *ports: int) -> list[str]:
+        return urls.faults(url, allow_private=False, resolve=False, ports=ports)
+
+    assert chosen("https://example.com:9000/", 9000, 443) == []
+    assert chosen("https://example.com/", 9000, 443) == []
+    assert chosen("https://example.com:8443/", 9000, 443)
+    assert chosen("https://example.com/", 9000) == [
+        "must use port 9000: the setting DestinationPorts names those that are open"
+    ]
+
+
+@pytest.mark.parametrize("port", [80, 443, 1024, 5001, 8080, 65535])
+def test_any_port_that_needs_no_root_is_fine_on_one_machine(port: int) -> None:
+    assert faults(f"http://localhost:{port}/", allow_private=True) == []
+    assert faults(f"https://example.com:{port}/", allow_private=True) == []
+
+
+@pytest.mark.parametrize("port", ["0", "22", "25", "1023", "65536", "x"])
+def test_other_ports_are_not(port: str) -> None:
+    assert faults(f"http://localhost:{port}/", allow_private=True) == [
+        "must use port 80 or 443, or one from 1024 to 65535"
+    ]
+
+
+def test_a_port_below_1024_can_be_chosen_for_one_machine_too() -> None:
+    assert urls.faults("http://localhost:853/", allow_private=True, resolve=False, ports=(853,)) == []
 
 
 # --- names -----------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import struct
 import threading
 import time
 import traceback
+import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -155,10 +156,16 @@ def silent(connection: socket.socket, stopped: threading.Event) -> None:
     stopped.wait()
 
 
-def endless(connection: socket.socket, stopped: threading.Event) -> None:
-    connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-    while not stopped.is_set():
-        connection.sendall(b"x" * 65536)
+def repeating(start: bytes, piece: bytes) -> Script:
+    """As fast as the caller reads."""
+
+    def script(connection: socket.socket, stopped: threading.Event) -> None:
+        connection.sendall(start)
+        many = piece * (65536 // len(piece) + 1)
+        while not stopped.is_set():
+            connection.sendall(many)
+
+    return script
 
 
 def resetting(after: bytes) -> Script:
@@ -167,6 +174,9 @@ def resetting(after: bytes) -> Script:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     return script
+
+
+endless = repeating(b"HTTP/1.1 200 OK\r\n\r\n", b"x")
 
 
 def get(url: str, **options: Any) -> http.Answer:
@@ -258,6 +268,11 @@ def test_the_body_of_a_redirect_is_capped_too(serve: Serve) -> None:
     assert (answer.status, answer.body, answer.truncated) == (302, bytes(10), True)
 
 
+def test_a_redirect_to_itself_ends_at_once(serve: Serve) -> None:
+    server = serve(b"HTTP/1.1 307 Again\r\nLocation: /\r\nContent-Length: 0\r\n\r\n")
+    assert (get(server.url()).status, len(server.seen)) == (307, 1)
+
+
 def test_proxies_and_netrc_of_the_environment_are_not_used(
     serve: Serve, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -299,6 +314,8 @@ SLOW: dict[str, Script] = {
     "drips a header": dripping(b"HTTP/1.1 200 OK\r\nX-Slow: ", b"x"),
     "drips headers": dripping(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n"),
     "drips continue": dripping(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "drips early hints": dripping(b"", b"HTTP/1.1 103 Early Hints\r\nLink: </>\r\n\r\n"),
+    "drips trailers": dripping(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", b"X: y\r\n"),
     "drips its body": dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n", b"x"),
     "drips a body of no length": dripping(b"HTTP/1.1 200 OK\r\n\r\n", b"x"),
     "drips chunks": dripping(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
@@ -426,7 +443,21 @@ BROKEN: dict[str, Script] = {
     "has a status that is no number": answering(b"HTTP/1.1 OK OK\r\n\r\n"),
     "sends too many headers": answering(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200 + b"\r\n"),
     "sends a header without end": answering(b"HTTP/1.1 200 OK\r\nX: " + b"y" * 100_000 + b"\r\n\r\n"),
-    "claims gzip": answering(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nfake"),
+    "closes in a chunk's size": answering(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9"),
+    "has a chunk of no size": answering(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nhalf\r\n"),
+    "closes between chunks": answering(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n"),
+    "closes after continue": answering(b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "closes after early hints": answering(b"HTTP/1.1 103 Early Hints\r\nLink: </>\r\n\r\n"),
+    "closes in early hints": answering(b"HTTP/1.1 103 Early Hints\r\nLink: </>\r\n"),
+    "resets in the status line": resetting(b"HTTP/1.1 2"),
+    "resets in the headers": resetting(b"HTTP/1.1 200 OK\r\nX: y\r\n"),
+    "closes in gzip": answering(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + gzip.compress(b"half")[:-9]),
+    "closes in deflate": answering(b"HTTP/1.1 200 OK\r\nContent-Encoding: deflate\r\n\r\n" + zlib.compress(b"x")[:-1]),
+    "sends a status line without end": repeating(b"HTTP/1.1 200 ", b"O"),
+    "sends headers without end": repeating(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n"),
+    "sends large headers": answering(b"HTTP/1.1 200 OK\r\n" + (b"X: " + b"y" * 60_000 + b"\r\n") * 3 + b"\r\n"),
+    "sends continue without end": repeating(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "sends early hints without end": repeating(b"", b"HTTP/1.1 103 Early Hints\r\nLink: </>\r\n\r\n"),
 }
 
 
@@ -435,6 +466,28 @@ def test_no_answer_is_made_up_for_a_server_that(serve: Serve, script: Script) ->
     server = serve(script)
     with pytest.raises(ConnectionFailed):
         get(server.url())
+
+
+@pytest.mark.parametrize("status", [100, 102, 103])
+def test_an_interim_answer_is_passed_over(serve: Serve, status: int) -> None:
+    server = serve(b"HTTP/1.1 %d Wait\r\nLink: </a>\r\n\r\n" % status * 3 + OK)
+    answer = get(server.url())
+    assert (answer.status, answer.body, "Link" in answer.headers) == (200, b"ok", False)
+
+
+def test_another_protocol_is_not_waited_for(serve: Serve) -> None:
+    answer = get(serve(b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\n\r\n" + b"\0" * 99).url())
+    assert (answer.status, answer.body) == (101, b"")
+
+
+def test_a_caller_that_is_reset_while_it_sends_has_no_answer(serve: Serve) -> None:
+    def hang_up(connection: socket.socket, stopped: threading.Event) -> None:
+        connection.recv(1000)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    server = serve(hang_up, reads=False)
+    with pytest.raises(ConnectionFailed):
+        http.send(requests.Request("POST", server.url(), data=bytes(20_000_000)), seconds=5)
 
 
 def test_a_closed_port_is_a_failed_connection() -> None:
@@ -481,11 +534,110 @@ def test_a_server_that_compresses_all_the_same_is_understood(serve: Serve) -> No
     assert json.loads(get(server.url()).body) == {"ok": True}
 
 
-def test_a_gzip_bomb_is_never_unpacked(serve: Serve) -> None:
-    server = serve(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + gzip.compress(bytes(30_000_000)))
-    answer = get(server.url(), max_bytes=1000)
+ZEROS = bytes(30_000_000)
+# deflate as bare as some servers send it, which nobody can tell from other bytes
+RAW = zlib.compressobj(wbits=-15)
+ENCODED: dict[str, bytes] = {
+    "gzip": gzip.compress(ZEROS, 1),
+    "deflate": zlib.compress(ZEROS, 1),
+    "gzip, gzip": gzip.compress(gzip.compress(ZEROS)),
+    "gzip,deflate": zlib.compress(gzip.compress(ZEROS)),
+    "br": b"\x8b\x00\x80" * 100,
+    "zstd": b"\x28\xb5\x2f\xfd" * 100,
+    "compress": b"\x1f\x9d\x90" * 100,
+    "aes128gcm": b"x" * 100,
+}
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+def test_a_bomb_is_never_unpacked(serve: Serve, encoding: str) -> None:
+    server = serve(b"HTTP/1.1 200 OK\r\nContent-Encoding: %b\r\n\r\n" % encoding.encode() + ENCODED[encoding])
+    tracemalloc.start()
+    try:
+        answer = get(server.url(), max_bytes=1000)
+        assert tracemalloc.get_traced_memory()[1] < 2_000_000
+    finally:
+        tracemalloc.stop()
     assert (answer.body, answer.truncated) == (bytes(1000), True)
-    assert answer.elapsed < 1
+
+
+@pytest.mark.parametrize("encoding", [name for name in ENCODED if name not in ("gzip", "deflate")])
+def test_what_is_not_decoded_here_is_a_body_that_nobody_sees(serve: Serve, encoding: str) -> None:
+    body = ENCODED[encoding]
+    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: {encoding}\r\nContent-Length: {len(body)}\r\n\r\n"
+    answer = get(serve(head.encode() + body).url())
+    assert (answer.status, answer.body, answer.truncated) == (200, b"", True)
+
+
+@pytest.mark.parametrize("encoding", ["", "identity", "Identity, identity", "GZIP", "x-gzip", "identity, gzip"])
+def test_spellings_of_what_is_decoded(serve: Serve, encoding: str) -> None:
+    body = gzip.compress(b"ok") if "gzip" in encoding.lower() else b"ok"
+    answer = get(serve(f"HTTP/1.1 200 OK\r\nContent-Encoding: {encoding}\r\n\r\n".encode() + body).url())
+    assert (answer.body, answer.truncated) == (b"ok", False)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [("gzip", b"fake"), ("deflate", b"fake"), ("deflate", RAW.compress(b"x") + RAW.flush()), ("gzip", ENCODED["br"])],
+)
+def test_a_body_that_is_not_what_it_says_leaves_the_status(serve: Serve, encoding: str, body: bytes) -> None:
+    """Or a receiver that took the news would get it again and again."""
+    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: {encoding}\r\nContent-Length: {len(body)}\r\n\r\n"
+    answer = get(serve(head.encode() + body).url())
+    assert (answer.status, answer.body, answer.truncated) == (200, b"", True)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br"])
+def test_no_body_needs_no_decoding(serve: Serve, encoding: str) -> None:
+    answer = get(serve(f"HTTP/1.1 204 No Content\r\nContent-Encoding: {encoding}\r\n\r\n".encode()).url())
+    assert (answer.status, answer.body, answer.truncated) == (204, b"", False)
+
+
+def test_a_hundred_megabytes_are_not_read(serve: Serve) -> None:
+    sent: list[int] = []
+
+    def generous(connection: socket.socket, stopped: threading.Event) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n")
+        for _ in range(100):
+            connection.sendall(bytes(1_000_000))
+            sent.append(1_000_000)
+
+    answer = get(serve(generous).url(), max_bytes=4096)
+    assert (answer.body, answer.truncated) == (bytes(4096), True)
+    assert sum(sent) < 50_000_000  # what the kernel's buffers took
+
+
+# A block of deflate may be empty, so that any number of bytes means none.
+NOTHING = zlib.compressobj(wbits=31)
+OVERLONG: dict[str, Script] = {
+    "trailers": repeating(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n", b"X: y\r\n"),
+    "chunk extensions": repeating(
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1;" + b"x" * 999 + b"\r\ny\r\n"
+    ),
+    "empty compressed blocks": repeating(
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n"
+        + NOTHING.compress(b"ok")
+        + NOTHING.flush(zlib.Z_SYNC_FLUSH),
+        b"\0\0\0\xff\xff",
+    ),
+    "bytes after the end of gzip": repeating(
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + gzip.compress(b"ok"), b"x"
+    ),
+}
+
+
+@pytest.mark.parametrize("script", OVERLONG.values(), ids=OVERLONG)
+def test_a_body_that_never_grows_is_cut_too(serve: Serve, script: Script) -> None:
+    answer = get(serve(script).url(), max_bytes=4096)
+    assert (answer.status, answer.truncated) == (200, True)
+    assert len(answer.body) < 4096
+    assert answer.elapsed < 2
+
+
+def test_chunks_of_one_byte_are_an_answer(serve: Serve) -> None:
+    server = serve(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 4096 + b"0\r\n\r\n")
+    answer = get(server.url(), max_bytes=4096)
+    assert (answer.body, answer.truncated) == (b"x" * 4096, False)
 
 
 # --- the address -----------------------------------------------------------------------------------------------------
@@ -550,9 +702,11 @@ class Authority:
     certificate: x509.Certificate
     path: str
 
-    def context(self, *names: str) -> ssl.SSLContext:
-        key, certificate = issue(names[0], self, names)
-        file = self.folder / f"{names[0]}.pem"
+    def context(self, *names: str, days: tuple[int, int] = (-1, 1)) -> ssl.SSLContext:
+        return self.serving(*issue(names[0], self, names, days))
+
+    def serving(self, key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> ssl.SSLContext:
+        file = self.folder / f"{certificate.serial_number}.pem"
         file.write_bytes(pem(certificate) + key_pem(key))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(file)
@@ -560,7 +714,7 @@ class Authority:
 
 
 def issue(
-    common_name: str, issuer: Authority | None, names: tuple[str, ...] = ()
+    common_name: str, issuer: Authority | None, names: tuple[str, ...] = (), days: tuple[int, int] = (-1, 1)
 ) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
     key = ec.generate_private_key(ec.SECP256R1())
     signer = issuer.key if issuer else key
@@ -573,8 +727,8 @@ def issue(
         .issuer_name(issuer.certificate.subject if issuer else subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
+        .not_valid_before(now + timedelta(days=days[0]))
+        .not_valid_after(now + timedelta(days=days[1]))
         .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
@@ -645,6 +799,59 @@ def test_a_certificate_of_an_unknown_authority_is_refused(
     with pytest.raises(CertificateRefused):
         get(server.url(host=NAME))
     assert server.seen == []
+
+
+@pytest.mark.parametrize(
+    ("days", "words"), [((-3, -1), "certificate has expired"), ((1, 3), "certificate is not yet valid")]
+)
+def test_a_certificate_of_another_time_is_refused(
+    serve: Serve, authority: Authority, resolver: Callable[..., list[str]], days: tuple[int, int], words: str
+) -> None:
+    server = serve(OK, context=authority.context(NAME, days=days))
+    resolver("127.0.0.1")
+    with pytest.raises(CertificateRefused, match=words):
+        get(server.url(host=NAME), verify=authority.path)
+    assert server.seen == []
+
+
+@pytest.mark.parametrize("names", [(), (NAME,)], ids=["by its common name", "by an alternative name"])
+def test_a_certificate_that_a_server_made_for_itself_is_refused(
+    serve: Serve, authority: Authority, resolver: Callable[..., list[str]], names: tuple[str, ...]
+) -> None:
+    server = serve(OK, context=authority.serving(*issue(NAME, None, names)))
+    resolver("127.0.0.1")
+    with pytest.raises(CertificateRefused, match="self-signed"):
+        get(server.url(host=NAME), verify=authority.path)
+    assert server.seen == []
+
+
+@pytest.mark.parametrize("names", [("*.test",), (f"x.{NAME}",), (f"*.{NAME}",), ("*",), ("127.0.0.1",)])
+def test_a_name_that_is_only_like_it_is_another_name(
+    serve: Serve, authority: Authority, resolver: Callable[..., list[str]], names: tuple[str, ...]
+) -> None:
+    server = serve(OK, context=authority.context(*names))
+    resolver("127.0.0.1")
+    with pytest.raises(CertificateRefused):
+        get(server.url(host=NAME), verify=authority.path)
+    assert server.seen == []
+
+
+def test_a_connection_that_is_reset_in_the_handshake_is_a_failed_one(serve: Serve) -> None:
+    server = serve(resetting(b"\x16\x03\x03"), reads=False)
+    with pytest.raises(ConnectionFailed):
+        get(server.url().replace("http", "https"))
+
+
+@pytest.mark.parametrize("name", ["closes in the body", "resets in the headers", "sends headers without end"])
+def test_no_answer_is_made_up_under_tls_for_a_server_that(serve: Serve, authority: Authority, name: str) -> None:
+    server = serve(BROKEN[name], context=authority.context(NAME))
+    with pytest.raises(ConnectionFailed):
+        get(server.url(), verify=False)
+
+
+def test_the_cap_holds_under_tls(serve: Serve, authority: Authority) -> None:
+    answer = get(serve(endless, context=authority.context(NAME)).url(), verify=False, max_bytes=4096)
+    assert (len(answer.body), answer.truncated) == (4096, True)
 
 
 def test_verification_can_be_switched_off(serve: Serve, authority: Authority) -> None:

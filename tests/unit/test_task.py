@@ -110,7 +110,7 @@ def test_only_queued_and_running_are_not_terminal(state: State) -> None:
         (State.RUNNING, DeliveryState.PENDING, True),
         (State.SUCCEEDED, DeliveryState.PENDING, True),
         (State.SUCCEEDED, DeliveryState.DELIVERED, False),
-        (State.LOST, DeliveryState.FAILED, False),
+        (State.LOST, DeliveryState.HELD, False),
         (State.LOST, DeliveryState.PENDING, True),
         (State.TIMED_OUT, DeliveryState.PENDING, True),
         (State.STOPPED, DeliveryState.PENDING, False),

@@ -160,7 +160,7 @@ def test_a_terminal_state_never_polls_again_but_the_untold_are_told(scene: MakeS
         ({"watch": 1}, 2),
         ({"state": State.STOPPED}, 1),
         ({"state": State.SUCCEEDED, "notify": ()}, 1),
-        ({"state": State.LOST, "deliveries": {"ops": Delivery(state=DeliveryState.FAILED)}}, 1),
+        ({"state": State.LOST, "deliveries": {"ops": Delivery(state=DeliveryState.HELD)}}, 1),
     ],
 )
 def test_a_watch_that_has_no_business_any_more_ends_without_a_word(

@@ -1,11 +1,14 @@
 import base64
 import json
+import re
 import secrets as random_secrets
 import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from cloudevents.core.bindings.http import HTTPMessage, from_structured_event
+from cloudevents.core.v1.event import CloudEvent
 from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
@@ -43,12 +46,12 @@ def make_task() -> MakeTask:
     return make
 
 
-def to(*keys: str, headers: dict[str, str] | None = None) -> Destination:
-    return Destination(name="ops", type="webhook", url=URL, secrets=keys, headers=headers or {})
+def to(*keys: str, headers: dict[str, str] | None = None, **own: Any) -> Destination:
+    return Destination(name="ops", type="webhook", url=URL, secrets=keys, headers=headers or {}, own=own)
 
 
-def sent(task: Task, *keys: str, now: float | None = None) -> tuple[bytes, dict[str, str]]:
-    prepared = webhook.request(to(*keys), task, now if now is not None else time.time()).prepare()
+def sent(task: Task, *keys: str, now: float | None = None, **own: Any) -> tuple[bytes, dict[str, str]]:
+    prepared = webhook.request(to(*keys, **own), task, now if now is not None else time.time()).prepare()
     assert isinstance(prepared.body, bytes)
     return prepared.body, dict(prepared.headers)
 
@@ -96,6 +99,154 @@ def test_custom_headers_are_sent(make_task: MakeTask) -> None:
     destination = to(NEW, headers={"Authorization": "Bearer abc", "X-Team": "payments"})
     headers = webhook.request(destination, make_task(), 1.0).prepare().headers
     assert (headers["authorization"], headers["x-team"]) == ("Bearer abc", "payments")
+
+
+# --- progress ---
+
+
+@pytest.mark.parametrize("state", [State.QUEUED, State.RUNNING])
+def test_news_of_a_task_that_goes_on_is_progress(make_task: MakeTask, state: State) -> None:
+    task = make_task(state=state, observed_at=None, looked_at=1_795_000_100.0, error=None, progress=40.0)
+    body, _ = sent(task, now=1_795_000_300.0)
+    news = json.loads(body)
+    assert (news["type"], news["timestamp"]) == ("task.progress", "2026-11-18T11:08:20Z")
+    assert (news["data"]["state"], news["data"]["progress"]) == (state.value, 40.0)
+
+
+def test_each_piece_of_progress_has_an_id_of_its_own_and_the_end_has_another(make_task: MakeTask) -> None:
+    going = [
+        make_task(state=State.RUNNING, observed_at=None, polls=polls, watch=watch)
+        for polls in (1, 2)
+        for watch in (1, 2)
+    ]
+    ids = [webhook.news_id(task) for task in (*going, make_task(polls=2))]
+    assert len(set(ids)) == 5
+    assert all(re.fullmatch("msg_[a-z2-7]{26}", id) for id in ids)
+
+
+def test_the_same_progress_keeps_its_id_and_its_body(make_task: MakeTask) -> None:
+    task = make_task(state=State.RUNNING, observed_at=None, looked_at=1_795_000_100.0, polls=3)
+    first, again = sent(task, NEW, now=1_795_000_300.0), sent(task, NEW, now=1_795_000_900.0)
+    assert (first[0], first[1]["webhook-id"]) == (again[0], again[1]["webhook-id"])
+
+
+def test_the_end_of_a_task_keeps_the_id_that_all_channels_use(make_task: MakeTask) -> None:
+    for state in (state for state in State if state.terminal):
+        task = make_task(state=state)
+        assert (webhook.news_id(task), webhook.event(task)) == (task.news_id, state.event)
+
+
+# --- credentials ---
+
+BEARER = {"type": "bearer", "token": "eyJhbGciOi.J9.s3cr3t~/+=="}
+BASIC = {"type": "basic", "username": "任务", "password": "pass: wörd & 密码"}
+
+
+def test_a_bearer_token_is_sent_as_it_is(make_task: MakeTask) -> None:
+    _, headers = sent(make_task(), auth=BEARER)
+    assert headers["authorization"] == "Bearer eyJhbGciOi.J9.s3cr3t~/+=="
+
+
+def test_a_user_name_and_a_password_are_sent_as_utf8(make_task: MakeTask) -> None:
+    _, headers = sent(make_task(), auth=BASIC)
+    scheme, encoded = headers["authorization"].split(" ")
+    assert (scheme, base64.b64decode(encoded).decode()) == ("Basic", "任务:pass: wörd & 密码")
+
+
+def test_credentials_go_along_with_headers_and_signature(make_task: MakeTask) -> None:
+    destination = to(NEW, headers={"X-Team": "payments"}, auth=BEARER)
+    prepared = webhook.request(destination, make_task(), time.time()).prepare()
+    assert isinstance(prepared.body, bytes)
+    assert (prepared.headers["x-team"], prepared.headers["authorization"][:7]) == ("payments", "Bearer ")
+    assert Webhook(NEW).verify(prepared.body, dict(prepared.headers))
+
+
+@pytest.mark.parametrize("auth", [BEARER, BASIC])
+def test_a_record_says_it(auth: dict[str, str], make_task: MakeTask) -> None:
+    record = {"type": "webhook", "url": URL, "auth": auth, "format": "cloudevents", "secret": NEW}
+    destination = destinations.parse("ops", json.dumps(record), allow_private=False)
+    headers = webhook.request(destination, make_task(), 1.0).headers
+    assert headers["authorization"].startswith(("Bearer ", "Basic "))
+    assert headers["content-type"] == "application/cloudevents+json"
+    assert not any(value in repr(destination) for name, value in auth.items() if name != "type")
+
+
+@pytest.mark.parametrize(
+    ("auth", "echo"),
+    [
+        (BEARER, "eyJhbGciOi.J9.s3cr3t~/+=="),
+        (BEARER, "no such token: Bearer eyJhbGciOi.J9.s3cr3t~/+=="),
+        (BASIC, base64.b64encode("任务:pass: wörd & 密码".encode()).decode()),
+        (BASIC, "wrong: pass: wörd & 密码"),
+    ],
+)
+@pytest.mark.parametrize("status", [200, 401, 500])
+def test_a_receiver_that_repeats_the_credentials_does_not_make_them_known(
+    auth: dict[str, str], echo: str, status: int
+) -> None:
+    answer = Answer(status=status, headers={}, body=echo.encode(), truncated=False, elapsed=0.1)
+    judgment = webhook.judge(to(auth=auth), answer, 0.0)
+    assert "***" in judgment.detail
+    for secret in ("s3cr3t", "wörd", base64.b64encode("任务:pass: wörd & 密码".encode()).decode()):
+        assert secret not in judgment.detail + judgment.detail_zh
+
+
+def test_the_type_of_the_credentials_is_no_secret() -> None:
+    answer = Answer(status=401, headers={}, body=b"a bearer token, please", truncated=False, elapsed=0.1)
+    assert "a bearer token" in webhook.judge(to(auth=BEARER, format="cloudevents"), answer, 0.0).detail
+
+
+# --- CloudEvents ---
+
+
+def as_event(task: Task, *keys: str, **options: Any) -> tuple[CloudEvent, bytes, dict[str, str]]:
+    body, headers = sent(task, *keys, format="cloudevents", **options)
+    event = from_structured_event(HTTPMessage(headers=headers, body=body))
+    return event, body, headers
+
+
+def test_a_cloudevent_is_one_to_the_library_of_the_specification(make_task: MakeTask) -> None:
+    task = make_task()
+    event, _, headers = as_event(task, now=1_795_000_300.0)
+    assert event.get_attributes() == {
+        "specversion": "1.0",
+        "id": task.news_id,
+        "source": "taskhook",
+        "type": "task.failed",
+        "subject": "abc",
+        "time": event.get_time(),
+        "datacontenttype": "application/json",
+    }
+    time_ = event.get_time()
+    assert time_
+    assert time_.timestamp() == 1_795_000_200
+    assert event.get_data() == task.news()
+    assert headers["content-type"] == "application/cloudevents+json"
+    assert headers["webhook-id"] == event.get_id()
+
+
+def test_a_signature_is_over_the_very_bytes_of_a_cloudevent(make_task: MakeTask) -> None:
+    _, body, headers = as_event(make_task(), NEW, OLD)
+    for key in (NEW, OLD):
+        assert Webhook(key).verify(body, headers)["specversion"] == "1.0"
+    with pytest.raises(WebhookVerificationError):
+        Webhook(NEW).verify(body + b" ", headers)
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_every_state_makes_a_cloudevent(make_task: MakeTask, state: State) -> None:
+    event, _, headers = as_event(make_task(state=state), NEW)
+    assert event.get_type() == ("task.progress" if state in (State.QUEUED, State.RUNNING) else f"task.{state}")
+    assert event.get_id() == headers["webhook-id"]
+
+
+@given(st.text(), st.dictionaries(st.text(), st.text() | st.integers() | st.none()))
+def test_whatever_a_task_holds_is_a_cloudevent(title: str, metadata: dict[str, Any]) -> None:
+    known: dict[str, Any] = {"id": "a", "provider": "p.q.R", "account": "p", "region": None, "task_id": "1"}
+    task = Task(**known, submitted_at=1.0, deadline=2.0, title=title, metadata=metadata, state=State.SUCCEEDED)
+    event, body, headers = as_event(task, NEW)
+    assert event.get_type() == "task.succeeded"
+    assert Webhook(NEW).verify(body, headers)["data"]["task_id"] == "1"
 
 
 # --- the signature ---------------------------------------------------------------------------------------------------
@@ -256,6 +407,71 @@ def test_bad_headers(headers: Any, field: str) -> None:
     assert found == field
 
 
+@pytest.mark.parametrize(
+    "auth",
+    [None, BEARER, BASIC, {"type": "bearer", "token": "x" * 2048}, {"type": "basic", "username": "u", "password": ":"}],
+)
+def test_good_credentials(auth: Any) -> None:
+    assert faults(auth=auth) == []
+
+
+@pytest.mark.parametrize(
+    ("auth", "fields"),
+    [
+        ("Bearer s3cr3t", ["auth"]),
+        (["s3cr3t"], ["auth"]),
+        (7, ["auth"]),
+        ({}, ["auth.type"]),
+        ({"type": "digest", "token": "s3cr3t"}, ["auth.type"]),
+        ({"type": "s3cr3t"}, ["auth.type"]),
+        ({"type": ["bearer"]}, ["auth.type"]),
+        ({"type": None, "token": "s3cr3t"}, ["auth.type"]),
+        ({"type": "bearer"}, ["auth.token"]),
+        ({"type": "bearer", "token": ""}, ["auth.token"]),
+        ({"type": "bearer", "token": "Bearer s3cr3t"}, ["auth.token"]),
+        ({"type": "bearer", "token": "s3cr3t\r\nHost: x"}, ["auth.token"]),
+        ({"type": "bearer", "token": "s3cr3t\n"}, ["auth.token"]),
+        ({"type": "bearer", "token": "s3cr3té"}, ["auth.token"]),
+        ({"type": "bearer", "token": ["s3cr3t"]}, ["auth.token"]),
+        ({"type": "bearer", "token": "s3cr3t" * 400}, ["auth.token"]),
+        ({"type": "bearer", "token": "good", "password": "s3cr3t"}, ["auth.password"]),
+        ({"type": "bearer", "token": "good", "Bearer s3cr3t": 1}, ["auth.Bearer"]),
+        ({"type": "basic"}, ["auth.username", "auth.password"]),
+        ({"type": "basic", "username": "me", "token": "s3cr3t"}, ["auth.token", "auth.password"]),
+        ({"type": "basic", "username": "me:s3cr3t", "password": "x"}, ["auth.username"]),
+        ({"type": "basic", "username": "me", "password": "s3cr3t\n"}, ["auth.password"]),
+        ({"type": "basic", "username": "me", "password": 5}, ["auth.password"]),
+        ({"type": "basic", "username": "me", "password": "s3cr3t" * 50}, ["auth.password"]),
+    ],
+)
+def test_bad_credentials_are_named_by_field_and_never_shown(auth: Any, fields: list[str]) -> None:
+    found = faults(auth=auth)
+    assert [field for field, _ in found] == fields
+    assert "s3cr3t" not in str(found)
+
+
+@pytest.mark.parametrize("name", ["Authorization", "authorization", "AUTHORIZATION"])
+def test_credentials_and_a_header_of_ones_own_for_them_are_one_too_many(name: str) -> None:
+    ((field, message),) = faults(auth=BEARER, headers={name: "Bearer s3cr3t", "X-A": "b"})
+    assert (field, message) == (f"headers.{name}", 'is what "auth" is sent as: leave one of them out')
+
+
+@pytest.mark.parametrize("value", ["standard", "CloudEvents", "", 1, ["cloudevents"], True])
+def test_bad_formats(value: Any) -> None:
+    ((field, message),) = faults(format=value)
+    assert (field, "cloudevents" in message) == ("format", True)
+
+
+def test_a_format_may_be_left_out() -> None:
+    assert faults(format=None) == faults(format="cloudevents") == []
+
+
+def test_the_members_that_it_has_are_said_to_who_misspells_one() -> None:
+    ((field, message),) = faults(fromat="cloudevents")
+    assert field == "fromat"
+    assert all(name in message for name in ("secret", "headers", "auth", "format"))
+
+
 # --- the answer ------------------------------------------------------------------------------------------------------
 
 DEAD = (
@@ -279,6 +495,48 @@ def test_each_status_has_its_verdict(status: int, verdict: Verdict) -> None:
     assert judgment.verdict is verdict
     assert judgment.retry_after == (9.0 if verdict in (Verdict.THROTTLED, Verdict.TRANSIENT) else None)
     assert judgment.detail.startswith(f"HTTP {status}: ")
+
+
+@pytest.mark.parametrize("status", [429, 503, 500, 408])
+@pytest.mark.parametrize("value", ["90", " 90 ", "Wed, 18 Nov 2026 11:11:30 GMT", "Wednesday, 18-Nov-26 11:11:30 GMT"])
+def test_what_a_receiver_asks_to_wait_is_obeyed_in_seconds_and_as_a_date(status: int, value: str) -> None:
+    answer = Answer(status=status, headers={"Retry-After": value}, body=b"", truncated=False, elapsed=0.1)
+    assert webhook.judge(to(NEW), answer, 1_795_000_200.0).retry_after == 90.0
+
+
+@pytest.mark.parametrize(
+    "value", ["", "soon", "-5", "0", "1e9", "99999999", "Wed, 18 Nov 2020 11:11:30 GMT", "nan", "٩"]
+)
+def test_what_is_no_time_to_wait_is_not(value: str) -> None:
+    answer = Answer(status=429, headers={"Retry-After": value}, body=b"", truncated=False, elapsed=0.1)
+    judgment = webhook.judge(to(NEW), answer, 1_795_000_200.0)
+    assert (judgment.verdict, judgment.retry_after) == (Verdict.THROTTLED, None)
+
+
+def test_gone_is_final() -> None:
+    answer = Answer(status=410, headers={"Retry-After": "9"}, body=b'{"ok": true}', truncated=False, elapsed=0.1)
+    judgment = webhook.judge(to(NEW), answer, 0.0)
+    assert (judgment.verdict, judgment.code, judgment.retry_after) == (Verdict.DEAD, "HTTP 410", None)
+
+
+BODIES = [
+    b"",
+    b"ok",
+    b'{"errcode": 310000}',
+    b'{"ok": false, "retry_after": 99}',
+    b"<html>500</html>",
+    b"\xff\x00",
+    b"[" * 999,
+]
+
+
+@pytest.mark.parametrize("body", BODIES)
+@pytest.mark.parametrize("truncated", [False, True])
+def test_no_body_changes_what_a_status_means(body: bytes, truncated: bool) -> None:
+    for status, verdict in TABLE.items():
+        answer = Answer(status=status, headers={}, body=body, truncated=truncated, elapsed=0.1)
+        judgment = webhook.judge(to(NEW, format="cloudevents"), answer, 0.0)
+        assert (judgment.verdict, judgment.retry_after) == (verdict, None)
 
 
 def test_no_row_of_the_table_is_untested() -> None:

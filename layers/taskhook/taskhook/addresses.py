@@ -16,6 +16,7 @@ IPV4_SPECIAL: dict[IPv4Network, str] = {
     IPv4Network("10.0.0.0/8"): "private, RFC 1918",
     IPv4Network("100.64.0.0/10"): "shared address space, RFC 6598; holds Alibaba metadata, 100.100.100.200",
     IPv4Network("127.0.0.0/8"): "loopback, RFC 1122",
+    IPv4Network("168.63.129.16/32"): "Azure's agent on the host of each virtual machine; public by registration only",
     IPv4Network("169.254.0.0/16"): "link local, RFC 3927; holds AWS and Tencent metadata and AWS container credentials",
     IPv4Network("172.16.0.0/12"): "private, RFC 1918",
     IPv4Network("192.0.0.0/24"): "protocol assignments, RFC 6890; holds another cloud's metadata, 192.0.0.192",
@@ -49,8 +50,15 @@ IPV6_SPECIAL: dict[IPv6Network, str] = {
 PRIVATE_IPV4 = tuple(IPv4Network(n) for n in ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
 PRIVATE_IPV6 = (IPv6Network("::1/128"), IPv6Network("fc00::/7"))  # loopback, RFC 4291; unique local, RFC 4193
 
-# AWS answers for itself inside a unique local prefix: metadata (::254), container credentials (::23), DNS (::253).
-AWS_LOCAL_SERVICES = IPv6Network("fd00:ec2::/32")
+# Clouds answer for themselves inside of unique local prefixes: metadata, credentials, names.
+CLOUD_IPV6 = {
+    IPv6Network("fd00:ec2::/32"): "AWS: metadata (::254), container credentials (::23), names (::253)",
+    IPv6Network("fd20:ce::/32"): "Google: metadata (::254)",
+    IPv6Network("fd00:c1::/32"): "Oracle: metadata (::a9fe:a9fe)",
+    IPv6Network("fd00:42::/32"): "Scaleway: metadata (::42)",
+    IPv6Network("fd00:a9fe:a9fe::/48"): "Linode: metadata (::1)",
+    IPv6Network("fd00:100::/32"): "Alibaba: metadata (::100:200)",
+}
 
 
 def is_public(address: str | Address) -> bool:
@@ -73,7 +81,7 @@ def is_private_network(address: str | Address) -> bool:
     ip = ip_address(address)
     if isinstance(ip, IPv4Address):
         return _in_any(ip, PRIVATE_IPV4)
-    return _in_any(ip, PRIVATE_IPV6) and ip not in AWS_LOCAL_SERVICES
+    return _in_any(ip, PRIVATE_IPV6) and not _in_any(ip, CLOUD_IPV6)
 
 
 def _in_any(ip: Address, networks: Iterable[IPv4Network | IPv6Network]) -> bool:

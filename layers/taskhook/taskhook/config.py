@@ -16,7 +16,7 @@ class Settings:
     parameters: str
     """Prefix of the SSM parameters, as in ``/taskhook``."""
     tasks_queue: str
-    undelivered_queue: str
+    progress_queue: str
     state_machine: str
     key: str
     """The KMS key that a task's own destinations are sealed with."""
@@ -50,7 +50,7 @@ def settings() -> Settings:
         batch_index=env.get("BATCH_INDEX", "batch"),
         parameters=env.get("PARAMETERS", "/taskhook"),
         tasks_queue=env.get("TASKS_QUEUE", ""),
-        undelivered_queue=env.get("UNDELIVERED_QUEUE", ""),
+        progress_queue=env.get("PROGRESS_QUEUE", ""),
         state_machine=env.get("STATE_MACHINE", ""),
         key=env.get("KEY", ""),
         allow_private=env.get("ALLOW_PRIVATE_DESTINATIONS", "false") == "true",

@@ -20,6 +20,9 @@ DOUBTS = 5
 FORGOTTEN = 3
 """Looks in a row that may say "no such task" of one that the provider has known: an index may lag behind."""
 
+STEP = 0.05
+"""Progress that is worth a message to those who want to see how a task goes on."""
+
 NO_HISTORY = History()
 
 
@@ -185,3 +188,12 @@ def progress_of(task: Task) -> Progress:
     """What the task has reported so far, without marks that cannot be: a record may be broken."""
     marks = tuple((age, share) for age, share in task.marks if age > 0 and schedule.EARLIEST_SHARE <= share <= 1)
     return Progress(marks=marks, steady=task.steady)
+
+
+def shown(before: Task, after: Task) -> list[str]:
+    """The destinations that should see what a look has changed; its end is told by deliveries of their own."""
+    if after.state.terminal:
+        return []
+    moved = abs((after.progress or 0.0) - (before.progress or 0.0)) >= STEP
+    changed = before.state is not after.state or before.provider_state != after.provider_state or moved
+    return [name for name, one in after.deliveries.items() if one.live] if changed else []

@@ -1,51 +1,36 @@
-"""One attempt to tell one destination the news of one task, and what follows from its outcome."""
+"""One step of one delivery: tell one destination the news of one task, or wait, or keep it; and what comes next."""
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from random import Random
+from dataclasses import replace
 from typing import Any
 
-import requests
-
-from taskhook import backoff, destinations, http
+from taskhook import backoff, escalation, progress, turns
 from taskhook.destinations.model import Destination, Judgment, Verdict
-from taskhook.errors import AddressRefused, ConfigError, StoreConflict, TransportError
-from taskhook.queues import Queues
-from taskhook.secret import Parameters, Seal
-from taskhook.store import Store
-from taskhook.task import Attempt, Delivery, DeliveryState, Task
+from taskhook.errors import ConfigError, StoreConflict
+from taskhook.filters import unwanted
+from taskhook.holding import release
+from taskhook.task import Delivery, DeliveryState, Task
+from taskhook.telling import Sender, Told, destination_of, tell, tell_all, told
 from taskhook.times import rfc3339_millis
+from taskhook.turns import Later, spoken_of, turn
 
 logger = logging.getLogger(__name__)
 
-ATTEMPT_SECONDS = 10.0
-"""The total time that a receiver has for its answer, name resolution and TLS included."""
-ANSWER_BYTES = 4096
-ATTEMPTS_LOGGED = 12
+ATTEMPTS_LOGGED = 24
+EARLY = 0.5
+"""Seconds before its time at which an attempt may be made: clocks differ."""
+BUSY_SECONDS = 20.0
+"""Seconds that one step may go on telling others' news before its own."""
+QUIET_SECONDS = 60.0
+"""Seconds without messages after a destination has said "too many" and not for how long."""
 
 _WORTH_TRYING = (Verdict.TRANSIENT, Verdict.THROTTLED)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sender:
-    """What a delivery needs of the outside."""
-
-    store: Store
-    parameters: Parameters
-    seal: Seal
-    queues: Queues
-    allow_private: bool
-    attempts: int
-    clock: Callable[[], float]
-    rng: Random
-    send: Callable[..., http.Answer] = http.send
 
 
 def attempt(sender: Sender, id: str, watch: int, destination: str) -> dict[str, Any]:
     """Try once, write down what came of it, and return the state machine's next payload for this destination.
 
-    Nothing is sent where the news has been taken or given up already, nor before the time that a former attempt set.
+    Nothing is sent where the news has been taken or is kept already, nor before the time that a former attempt set.
     """
     task = sender.store.get(id)
     delivery = task.deliveries.get(destination) if task is not None else None
@@ -53,24 +38,12 @@ def attempt(sender: Sender, id: str, watch: int, destination: str) -> dict[str, 
         return _payload(id, watch, destination, None)
     if delivery.state is not DeliveryState.PENDING:
         return _payload(id, watch, destination, None)
-    now = sender.clock()
-    if delivery.next_attempt_at is not None and now < delivery.next_attempt_at - 0.5:
-        if task.restarts:
-            # This watch works, it only has to wait: the restarts before it are no reason to give up.
-            sender.store.forget_restarts(task)
-        return _payload(id, watch, destination, delivery.next_attempt_at)
-    judgment, record = _tell(sender, task, destination, now)
-    after = _next(sender, delivery, judgment, record)
-    if after.state is DeliveryState.FAILED:
-        # Queue first: news that is on the queue twice is a nuisance, news that is nowhere is a loss.
-        sender.queues.undelivered(task, destination, judgment.detail)
     try:
-        sender.store.save_delivery(task, destination, after)
+        again = _step(sender, task, destination)
     except StoreConflict:
         logger.info("delivery superseded", extra={"task": id, "destination": destination})
-        return _payload(id, watch, destination, None)
-    _log(task, destination, after, record)
-    return _payload(id, watch, destination, after.next_attempt_at)
+        again = None
+    return _payload(id, watch, destination, again)
 
 
 def _payload(id: str, watch: int, destination: str, again: float | None) -> dict[str, Any]:
@@ -83,81 +56,187 @@ def _payload(id: str, watch: int, destination: str, again: float | None) -> dict
     }
 
 
-def _tell(sender: Sender, task: Task, name: str, now: float) -> tuple[Judgment, Attempt]:
+def _step(sender: Sender, task: Task, name: str) -> float | None:
+    """When to come again; None when there is no more to do here."""
     try:
-        destination = _destination(sender, task, name)
-        first, *plainer = destinations.forms(destination)
-        judgment, answer = _send(sender, destination, first(destination, task, now))
-        for form in plainer:
-            if judgment.verdict is not Verdict.BAD_CONTENT:
-                break
-            judgment, answer = _send(sender, destination, form(destination, task, now))
-            judgment = replace(judgment, detail=f"refused as it was; plainer: {judgment.detail}"[:200])
+        destination, version = destination_of(sender, task, name)
     except ConfigError as error:
-        return _recorded(task, now, Judgment(verdict=Verdict.DEAD, detail=str(error)[:200]), None)
-    return _recorded(task, now, judgment, answer, sender.clock())
+        judgment = Judgment(verdict=Verdict.DEAD, detail=str(error)[:200], code="ConfigError")
+        _record(sender, task, name, "", told(sender, None, task, sender.clock(), judgment, None))
+        return None
+    reason = unwanted(destination.filter, task)
+    if reason is not None:
+        _save(sender, task, name, replace(task.deliveries[name], state=DeliveryState.SKIPPED, reason=reason))
+        return None
+    if escalation.due(destination, task, sender.clock()):
+        escalation.begin(sender, destination, task)
+        return None
+    if _is_early(sender, task, name):
+        return escalation.sooner(destination, task, task.deliveries[name].next_attempt_at)
+    return _told_or_kept(sender, destination, version, task)
 
 
-def _destination(sender: Sender, task: Task, name: str) -> Destination:
-    sealed = task.sealed.get(name)
-    text = sender.seal.open(task.id, sealed) if sealed is not None else sender.parameters.destination(name)
-    return destinations.parse(name, text, allow_private=sender.allow_private)
+def _is_early(sender: Sender, task: Task, name: str) -> bool:
+    delivery = task.deliveries[name]
+    if delivery.next_attempt_at is None or sender.clock() >= delivery.next_attempt_at - EARLY:
+        return False
+    if task.restarts:
+        # This watch works, it only has to wait: the restarts before it are no reason to give up.
+        sender.store.forget_restarts(task)
+    return True
 
 
-def _send(sender: Sender, destination: Destination, request: requests.Request) -> tuple[Judgment, http.Answer | None]:
-    rule = destinations.address_rule(sender.allow_private)
+def _told_or_kept(sender: Sender, destination: Destination, version: str, task: Task) -> float | None:
+    name, delivery = destination.name, task.deliveries[destination.name]
+    standing = sender.ledger.standing(name)
+    if not delivery.forced:
+        if destination.paused:
+            return _keep(sender, destination, version, task, "the destination is paused")
+        if standing.dead == version:
+            return _keep(sender, destination, version, task, f"the destination is out of order: {standing.reason}")
+    began = sender.clock()
+    while True:
+        patience = turns.SOON if sender.clock() - began < BUSY_SECONDS else 0.0
+        later = turn(sender, destination, task, patience=patience)
+        if isinstance(later, Later):
+            _save(sender, task, name, later.delivery)
+            return escalation.sooner(destination, task, later.delivery.next_attempt_at)
+        chosen = spoken_of(sender, destination, task)
+        task = _told(sender, destination, version, task, chosen)
+        if task.deliveries[name].state is DeliveryState.HELD:
+            escalation.begin(sender, destination, task)
+        if task.deliveries[name].told:
+            progress.finish(sender, destination, task)
+        if task.deliveries[name].state is not DeliveryState.PENDING:
+            return None
+        if task.deliveries[name].next_attempt_at is not None:
+            return escalation.sooner(destination, task, task.deliveries[name].next_attempt_at)
+
+
+def _told(sender: Sender, destination: Destination, version: str, task: Task, chosen: list[Task]) -> Task:
+    """Tell one task's news, or several tasks'; the task whose turn it was, as it is afterwards."""
+    done = tell(sender, destination, chosen[0]) if len(chosen) == 1 else tell_all(sender, destination, chosen)
+    if done.judgment.verdict is Verdict.BAD_CONTENT and len(chosen) > 1:
+        # Not as one message, then: the news whose turn it is goes by itself.
+        chosen = [task]
+        done = tell(sender, destination, task)
+    _consequences(sender, destination, version, done)
+    if task.id not in [one.id for one in chosen]:
+        # The turn is used up.
+        task = task.with_delivery(destination.name, replace(task.deliveries[destination.name], slot=None))
+    for one in chosen:
+        if one.id == task.id:
+            task = _record(sender, task, destination.name, version, done)
+        elif done.judgment.verdict.good:
+            _record_others(sender, one, destination.name, version, done)
+    return task
+
+
+def _consequences(sender: Sender, destination: Destination, version: str, done: Told) -> None:
+    """What an answer means for all the other news of this destination."""
+    name, judgment = destination.name, done.judgment
+    match judgment.verdict:
+        case Verdict.THROTTLED:
+            sender.ledger.quiet(name, sender.clock() + (judgment.retry_after or QUIET_SECONDS))
+        case Verdict.DEAD:
+            if sender.ledger.died(name, version, reason=judgment.detail, code=judgment.code, now=sender.clock()):
+                logger.error("destination out of order", extra={"destination": name, "code": judgment.code})
+        case Verdict.DELIVERED | Verdict.ACCEPTED:
+            standing = sender.ledger.standing(name)
+            if standing.dead is not None or standing.holding:
+                release(sender.store, sender.ledger, sender.queues, name, now=sender.clock())
+        case _:
+            pass
+
+
+def _record_others(sender: Sender, task: Task, name: str, version: str, done: Told) -> None:
+    """Whatever goes wrong, its own execution finds it undelivered and tells it again."""
     try:
-        answer = sender.send(request, seconds=ATTEMPT_SECONDS, max_bytes=ANSWER_BYTES, allow=rule)
-    except (AddressRefused, ConfigError) as error:
-        return Judgment(verdict=Verdict.DEAD, detail=str(error)[:200]), None
-    except TransportError as error:
-        return Judgment(verdict=Verdict.TRANSIENT, detail=str(error)[:200]), None
-    return destinations.judge(destination, answer, now=sender.clock()), answer
+        _record(sender, task, name, version, replace(done, attempt=replace(done.attempt, event=task.event)))
+    except StoreConflict:
+        logger.info("delivery superseded", extra={"task": task.id, "destination": name})
 
 
-def _recorded(
-    task: Task, began: float, judgment: Judgment, answer: http.Answer | None, ended: float | None = None
-) -> tuple[Judgment, Attempt]:
-    return judgment, Attempt(
-        at=began,
-        verdict=judgment.verdict.value,
-        status=answer.status if answer is not None else None,
-        seconds=round((ended or began) - began, 3),
-        detail=judgment.detail,
-        event=task.state.event,
-    )
+def _record(sender: Sender, task: Task, name: str, version: str, done: Told) -> Task:
+    """Write down an attempt and what follows from it."""
+    delivery = task.deliveries[name]
+    if done.answer is not None:
+        sender.store.save_answer(task, name, done.attempt.at, done.answer)
+    after = _next(sender, delivery, done)
+    if after.state is DeliveryState.HELD:
+        sender.ledger.hold(name, task.id, version=version, now=sender.clock())
+    saved = sender.store.save_delivery(task, name, after)
+    if delivery.reason is not None and after.state is not DeliveryState.PENDING:
+        sender.ledger.heard(name, task.id)
+    _log(task, name, after, done)
+    _measure(sender, task, after)
+    return saved
 
 
-def _next(sender: Sender, delivery: Delivery, judgment: Judgment, record: Attempt) -> Delivery:
+def _next(sender: Sender, delivery: Delivery, done: Told) -> Delivery:
     tried = replace(
         delivery,
         attempts=delivery.attempts + 1,
-        log=(*delivery.log, record)[-ATTEMPTS_LOGGED:],
+        tries=delivery.tries + 1,
+        log=(*delivery.log, done.attempt)[-ATTEMPTS_LOGGED:],
         next_attempt_at=None,
+        reason=None,
+        forced=False,
+        slot=None,
+        first_at=delivery.first_at or done.attempt.at,
     )
-    if judgment.verdict is Verdict.DELIVERED:
-        return replace(tried, state=DeliveryState.DELIVERED)
+    verdict = done.judgment.verdict
+    if verdict.good:
+        state = DeliveryState.ACCEPTED if verdict is Verdict.ACCEPTED else DeliveryState.DELIVERED
+        return replace(tried, state=state, told_at=sender.clock())
     wait = backoff.next_delivery_wait(
-        attempts=tried.attempts, limit=sender.attempts, rng=sender.rng, retry_after=judgment.retry_after
+        attempts=tried.tries, limit=sender.attempts, rng=sender.rng, retry_after=done.judgment.retry_after
     )
-    if judgment.verdict not in _WORTH_TRYING or wait is None:
-        return replace(tried, state=DeliveryState.FAILED)
+    if verdict not in _WORTH_TRYING or wait is None:
+        return replace(tried, state=DeliveryState.HELD, reason=done.judgment.detail)
     return replace(tried, next_attempt_at=sender.clock() + wait)
 
 
-def _log(task: Task, destination: str, delivery: Delivery, record: Attempt) -> None:
-    level = logging.INFO if delivery.state is not DeliveryState.FAILED else logging.ERROR
+def _keep(sender: Sender, destination: Destination, version: str, task: Task, reason: str) -> float | None:
+    """Not sent, not lost. Somebody else is told at once, where there is somebody."""
+    delivery = task.deliveries[destination.name]
+    sender.ledger.hold(destination.name, task.id, version=version, now=sender.clock())
+    kept = replace(delivery, state=DeliveryState.HELD, reason=reason[:300], next_attempt_at=None, slot=None)
+    saved = _save(sender, task, destination.name, kept)
+    logger.warning("news held", extra={"task": task.id, "destination": destination.name})
+    escalation.begin(sender, destination, saved)
+    return None
+
+
+def _save(sender: Sender, task: Task, name: str, delivery: Delivery) -> Task:
+    return sender.store.save_delivery(task, name, delivery)
+
+
+def _measure(sender: Sender, task: Task, delivery: Delivery) -> None:
+    """How long it all took, the time included for which the news was held."""
+    if task.observed_at is None or delivery.told_at is None or delivery.first_at is None:
+        return
+    if task.finished_at is not None:
+        sender.measure("FinishedToObserved", max(0.0, task.observed_at - task.finished_at))
+    sender.measure("ObservedToFirstAttempt", max(0.0, delivery.first_at - task.observed_at))
+    sender.measure("ObservedToAcknowledged", max(0.0, delivery.told_at - task.observed_at))
+
+
+def _log(task: Task, destination: str, delivery: Delivery, done: Told) -> None:
+    level = logging.INFO if delivery.state is not DeliveryState.HELD else logging.ERROR
+    words = {DeliveryState.HELD: "news held", DeliveryState.PENDING: "not told"}
     logger.log(
         level,
-        "told" if delivery.state is DeliveryState.DELIVERED else "not told",
+        words.get(delivery.state, "told"),
         extra={
             "task": task.id,
             "destination": destination,
-            "event": task.state.event,
-            "verdict": record.verdict,
-            "status": record.status,
+            "event": task.event,
+            "verdict": done.attempt.verdict,
+            "status": done.attempt.status,
+            "code": done.attempt.code,
             "attempt": delivery.attempts,
-            "seconds": record.seconds,
+            "seconds": done.attempt.seconds,
             "delivery": delivery.state.value,
         },
     )

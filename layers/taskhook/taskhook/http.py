@@ -22,7 +22,7 @@ from copy import copy
 from dataclasses import dataclass
 from functools import cache
 from ipaddress import ip_address
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, Protocol, cast
 from urllib.parse import urlsplit
 
 import requests
@@ -56,8 +56,9 @@ type SocketAddress = tuple[str, int] | tuple[str, int, int, int]
 class Answer:
     """What came back, whatever its status.
 
-    ``headers`` are looked up without regard to case. ``body`` has any content encoding taken off and holds at most
-    ``max_bytes``; ``truncated`` says that there was more. ``elapsed`` is the whole exchange in seconds.
+    ``headers`` are looked up without regard to case. ``body`` has gzip or deflate taken off and holds at most
+    ``max_bytes``; ``truncated`` says that there was more. It is also true, of an empty body, where the encoding is not
+    read here. ``elapsed`` is the whole exchange in seconds.
     """
 
     status: int
@@ -94,28 +95,42 @@ def send(
     prepared = _prepare(request)
     call = _Call(host=_host_and_port(prepared), deadline=started + seconds, allow=allow)
     try:
-        status, headers, body = _exchange(prepared, call, max_bytes, verify, ready)
+        status, headers, body, truncated = _exchange(prepared, call, max_bytes, verify, ready)
     except _LOWER as error:
         fault = _translate(error, call)
     else:
         return Answer(
             status=status,
             headers=headers,
-            body=body[:max_bytes],
-            truncated=len(body) > max_bytes,
+            body=body,
+            truncated=truncated,
             elapsed=time.monotonic() - started - call.held,
         )
     # Outside of the except clause, so that no traceback shows the lower error: its text carries the URL.
     raise fault
 
 
+_HEAD_ROOM = 65_536
+"""Bytes for all that is no body; http.client alone would take a hundred headers of as many bytes each."""
+_FRAMING = 6
+"""Bytes that come in for each byte of the body at worst, when every chunk holds one."""
+
+
+class _TooLong(http.client.HTTPException):
+    """More came in than any answer needs: status lines, headers, trailers or empty compressed blocks without end."""
+
+
 @dataclass(slots=True)
 class _Call:
-    """What the sockets and connections of one exchange have to know. ``held``: seconds that do not count."""
+    """What the sockets and connections of one exchange have to know.
+
+    ``room`` is how many more bytes may come in; ``held`` are seconds that do not count.
+    """
 
     host: str
     deadline: float
     allow: AddressRule | None
+    room: int = _HEAD_ROOM
     held: float = 0.0
 
     def hold(self, ready: Callable[[], None]) -> None:
@@ -130,6 +145,12 @@ class _Call:
         if seconds <= 0:
             raise DeadlineExceeded(self.host, "no whole answer in time")
         return seconds
+
+    def take(self, received: int) -> int:
+        self.room -= received
+        if self.room < 0:
+            raise _TooLong
+        return received
 
 
 # --- the request -----------------------------------------------------------------------------------------------------
@@ -185,8 +206,8 @@ def _exchange(
     max_bytes: int,
     verify: bool | str,
     ready: Callable[[], None] | None,
-) -> tuple[int, Mapping[str, str], bytes]:
-    """Status, headers, and of the body one byte more than allowed, if there is one."""
+) -> tuple[int, Mapping[str, str], bytes, bool]:
+    """Status, headers, body, and whether there was more of it."""
     connection = _Connection(str(prepared.url), call, verify)
     try:
         connection.connect()
@@ -196,9 +217,10 @@ def _exchange(
         with contextlib.suppress(BrokenPipeError):
             connection.request(str(prepared.method), prepared.path_url, _bytes(prepared), _text(prepared.headers))
         response = connection.getresponse()
+        call.room += _FRAMING * max_bytes
         with response:
             headers = _headers(response)
-            return response.status, headers, _body(response, headers.get("Content-Encoding", ""), max_bytes + 1)
+            return response.status, headers, *_body(response, headers.get("Content-Encoding", ""), max_bytes)
     finally:
         connection.close()
 
@@ -220,29 +242,59 @@ def _headers(response: http.client.HTTPResponse) -> CaseInsensitiveDict[str]:
     return found
 
 
-def _body(response: http.client.HTTPResponse, encoding: str, limit: int) -> bytes:
-    """At most ``limit`` bytes, counted after decoding. Raises where the body ends before its announced length."""
-    decode = _decoder(encoding)
-    body = b""
-    while len(body) < limit:
-        piece = response.read1(_PIECE)
-        body += decode(piece, limit - len(body)) if piece else b""
-        if not piece:
-            if response.length:
-                raise http.client.IncompleteRead(b"", response.length)
-            break
-    return body
+def _body(response: http.client.HTTPResponse, encoding: str, max_bytes: int) -> tuple[bytes, bool]:
+    """At most ``max_bytes``, counted after decoding, and whether there was more or it cannot be read.
+
+    Raises where the body ends before its announced length, or in the middle of compressed data.
+    """
+    decoder = _decoder(encoding)
+    if decoder is None:
+        return b"", bool(response.read1(1))
+    body, begun = bytearray(), False
+    try:
+        while len(body) <= max_bytes and (piece := response.read1(_PIECE)):
+            body += decoder.decompress(piece, max_bytes + 1 - len(body))
+            begun = True
+    except _TooLong:
+        return bytes(body[:max_bytes]), True
+    except zlib.error:
+        return b"", True  # the whole answer came, and its status holds, whatever the body was meant to be
+    if len(body) <= max_bytes and (response.length or (begun and not decoder.eof)):
+        raise http.client.IncompleteRead(b"")
+    return bytes(body[:max_bytes]), len(body) > max_bytes
 
 
 _PIECE = 65_536
 
 
-def _decoder(encoding: str) -> Callable[[bytes, int], bytes]:
-    """We ask for plain bodies; a server that compresses all the same is read, but never beyond the limit."""
-    if encoding.strip().lower() not in ("gzip", "x-gzip", "deflate"):
-        return lambda piece, limit: piece[:limit]
+class _Decoder(Protocol):
+    """As zlib's. ``eof``: whether what has come is whole."""
+
+    @property
+    def eof(self) -> bool: ...
+
+    def decompress(self, piece: bytes, limit: int, /) -> bytes: ...
+
+
+class _AsItIs:
+    eof = True
+
+    def decompress(self, piece: bytes, limit: int, /) -> bytes:
+        return piece[:limit]
+
+
+def _decoder(encoding: str) -> _Decoder | None:
+    """We ask for plain bodies; a server that compresses all the same is read, but never beyond the limit.
+
+    None for what is not read: other encodings, and several around each other, as only bombs have them.
+    """
+    names = [name for part in encoding.split(",") if (name := part.strip().lower()) not in ("", "identity")]
+    if not names:
+        return _AsItIs()
+    if len(names) > 1 or names[0] not in ("gzip", "x-gzip", "deflate"):
+        return None
     # 32: gzip and zlib are told apart by their first bytes.
-    return zlib.decompressobj(32 + zlib.MAX_WBITS).decompress
+    return zlib.decompressobj(32 + zlib.MAX_WBITS)
 
 
 @cache
@@ -277,6 +329,10 @@ class _Head:
         self._stream.close()
 
 
+_INTERIM = range(102, 200)
+"""Statuses that another answer follows (RFC 9110, 15.2). http.client passes over 100 alone; 101 is the last answer."""
+
+
 class _Response(http.client.HTTPResponse):
     """``http.client`` takes the end of the stream for the end of the headers, so half an answer would be a 200."""
 
@@ -286,6 +342,9 @@ class _Response(http.client.HTTPResponse):
         self.fp = cast(Any, head)
         try:
             super().begin()
+            while self.status in _INTERIM and not head.cut:
+                cast(Any, self).headers = None
+                super().begin()
         finally:
             self.fp = self.fp and stream  # None once begin has given up and closed it
         if head.cut:
@@ -318,7 +377,7 @@ class _Connection(http.client.HTTPConnection):
 
 
 class _Socket(socket.socket):
-    """Gives every single operation only the time that is left.
+    """Gives every single operation only the time that is left, and counts what comes in.
 
     A timeout alone begins anew with every byte, so a server that drips could hold a worker as long as it likes.
     """
@@ -331,7 +390,8 @@ class _Socket(socket.socket):
 
     def recv_into(self, *args: Any) -> int:
         self._hurry()
-        return super().recv_into(*args)
+        received = super().recv_into(*args)
+        return self.call.take(received) if self.call else received
 
     def send(self, *args: Any) -> int:
         self._hurry()
@@ -420,6 +480,7 @@ _PLACES: tuple[tuple[tuple[type[Exception], ...], type[TransportError], str], ..
     ((TimeoutError,), DeadlineExceeded, "no whole answer in time"),
     ((ssl.SSLEOFError, ssl.SSLZeroReturnError), ConnectionFailed, "the connection was closed during TLS"),
     ((ssl.SSLError,), CertificateRefused, "TLS could not be established"),
+    ((_TooLong,), ConnectionFailed, "the answer is too long"),
     (_LOWER, ConnectionFailed, "the answer broke off or is not HTTP"),
 )
 

@@ -1,6 +1,9 @@
-"""One logger for a function and for the library under it: JSON lines, one event per step."""
+"""One logger for a function and for the library under it: JSON lines, one event per step, and figures among them."""
 
+import json
 import logging
+import sys
+import time
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
@@ -14,3 +17,10 @@ def function_logger() -> Logger:
     logging.getLogger(LIBRARY)
     copy_config_to_registered_loggers(source_logger=logger, include={LIBRARY})
     return logger
+
+
+def duration_metric(namespace: str, name: str, seconds: float) -> None:
+    """A duration as a CloudWatch metric, which makes p50 and p95 of it: a line in the embedded metric format."""
+    directive = {"Namespace": namespace, "Dimensions": [[]], "Metrics": [{"Name": name, "Unit": "Seconds"}]}
+    line = {"_aws": {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]}, name: round(seconds, 3)}
+    sys.stdout.write(json.dumps(line) + "\n")

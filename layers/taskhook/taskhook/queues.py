@@ -1,4 +1,4 @@
-"""What is put on queues: tasks to start a watch for, and news that nobody took."""
+"""What is put on queues: tasks to start a watch for, and those whose progress somebody wants to see."""
 
 import json
 from dataclasses import dataclass
@@ -20,17 +20,9 @@ class Queues:
     def start_watch(self, task: Task) -> None:
         self._send(self.settings.tasks_queue, {"id": task.id, "watch": task.watch})
 
-    def undelivered(self, task: Task, destination: str, reason: str) -> None:
-        """Keep news that could not be delivered, whole but for the destination's secrets, which it never held."""
-        body = {
-            "id": task.id,
-            "destination": destination,
-            "news_id": task.news_id,
-            "reason": reason,
-            "type": task.state.event,
-            "data": task.news(),
-        }
-        self._send(self.settings.undelivered_queue, body)
+    def progress(self, task: Task, destination: str) -> None:
+        """Have a destination shown how a task goes on."""
+        self._send(self.settings.progress_queue, {"id": task.id, "destination": destination})
 
     def _send(self, queue: str, body: dict[str, Any]) -> None:
         (self.client or aws.sqs()).send_message(QueueUrl=queue, MessageBody=json.dumps(body))

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from taskhook import aws, watch
 from taskhook.config import Settings
 from taskhook.errors import StoreConflict
+from taskhook.holding import release
+from taskhook.ledger import Ledger
 from taskhook.pauses import Pauses
 from taskhook.queues import Queues
 from taskhook.states import State
@@ -36,12 +38,15 @@ class Reconciler:
     queues: Queues
     credential: Callable[[str], str]
     """Which credential is stored for an account now."""
+    ledger: Ledger
+    version: Callable[[str], str]
+    """Which record is stored for a destination now, "" for none."""
     clock: Callable[[], float]
     client: "SFNClient | None" = None
 
     def sweep(self, *, grace: float = GRACE_SECONDS) -> int:
-        """Restart every open task without a living execution, and resume accounts; answers how many tasks."""
-        return self._resume_accounts() + self._restart_dead(grace)
+        """Restart every open task without a living execution, resume accounts and destinations: how many tasks."""
+        return self._resume_accounts() + self._resume_destinations() + self._restart_dead(grace)
 
     def _resume_accounts(self) -> int:
         """A refused account whose credential has changed since is as good as any other."""
@@ -51,6 +56,16 @@ class Reconciler:
             if self.credential(account.name) != account.credential:
                 resumed += sum(pauses.resume(id) for id in self.store.restore_account(account.name))
         return resumed
+
+    def _resume_destinations(self) -> int:
+        """News that was kept goes out when the destination has been stored anew."""
+        released = 0
+        for name in list(self.ledger.listed()):
+            standing = self.ledger.standing(name)
+            known = standing.dead if standing.dead is not None else standing.holding
+            if known is not None and self.version(name) != known:
+                released += len(release(self.store, self.ledger, self.queues, name, now=self.clock()))
+        return released
 
     def _restart_dead(self, grace: float) -> int:
         now = self.clock()
@@ -98,7 +113,7 @@ class Reconciler:
             # Its own news gets as many watches as the task had.
             self._begin(self.store.save_look(_broken(task, "WatchDied", self.clock())), restarts=1)
         else:
-            self._give_up_news(task)
+            self._keep_news(task)
 
     def _begin(self, task: Task, *, restarts: int) -> None:
         restarted = self.store.restart(task, now=self.clock(), restarts=restarts)
@@ -107,12 +122,13 @@ class Reconciler:
             "watch restarted", extra={"task": task.id, "watch": restarted.watch, "restarts": restarted.restarts}
         )
 
-    def _give_up_news(self, task: Task) -> None:
+    def _keep_news(self, task: Task) -> None:
         for name in task.pending:
-            self.queues.undelivered(task, name, "every execution that should have delivered it died")
-            failed = replace(task.deliveries[name], state=DeliveryState.FAILED, next_attempt_at=None)
-            task = self.store.save_delivery(task, name, failed)
-            logger.error("not told", extra={"task": task.id, "destination": name, "delivery": "failed"})
+            self.ledger.hold(name, task.id, version=self.version(name), now=self.clock())
+            reason = "every execution that should have delivered it died"
+            kept = replace(task.deliveries[name], state=DeliveryState.HELD, next_attempt_at=None, reason=reason)
+            task = self.store.save_delivery(task, name, kept)
+            logger.error("news held", extra={"task": task.id, "destination": name, "delivery": "held"})
 
     def _running(self) -> frozenset[str]:
         pages = (

@@ -75,10 +75,18 @@ class Parameters:
 
     def destination(self, name: str) -> str:
         """The destination's JSON text. Raises ConfigError where there is none of that name."""
-        text = self._read("destinations", name).value
-        if text is None:
+        return self.versioned_destination(name)[0]
+
+    def versioned_destination(self, name: str, *, fresh: bool = False) -> tuple[str, str]:
+        """The same, and the version of the parameter."""
+        stored = self._read("destinations", name, fresh=fresh)
+        if stored.value is None:
             raise ConfigError(f"no destination '{name}' is configured; {self._where('destinations', name)}")
-        return text
+        return stored.value, stored.version
+
+    def destination_version(self, name: str) -> str:
+        """The version of a destination's parameter as it is now, "" where there is none."""
+        return self._read("destinations", name, fresh=True).version
 
     def provider(self, service: str) -> str | None:
         """The catalogue entry that an operator stored for this service, None where there is none."""
@@ -132,17 +140,40 @@ class Parameters:
         return _Stored(answer["Parameter"]["Value"], str(answer["Parameter"]["Version"]))
 
     def _fetch_providers(self, now: float) -> dict[str, str]:
-        folder = f"{self._settings.parameters}/providers"
-        pages = self._ssm.get_paginator("get_parameters_by_path").paginate(Path=folder, WithDecryption=True)
         found = {}
-        for one in (parameter for page in pages for parameter in page["Parameters"]):
-            service = one["Name"].removeprefix(f"{folder}/")
-            found[service] = one["Value"]
-            self._remember(
-                f"providers/{service}",
-                _Stored(one["Value"], str(one["Version"]), now + _REMEMBERED_SECONDS["providers"]),
-            )
+        for service, stored in self._fetch_all("providers").items():
+            found[service] = stored.value or ""
+            self._remember(f"providers/{service}", replace(stored, until=now + _REMEMBERED_SECONDS["providers"]))
         return found
+
+    def _fetch_all(self, kind: str) -> dict[str, _Stored]:
+        folder = f"{self._settings.parameters}/{kind}"
+        pages = self._ssm.get_paginator("get_parameters_by_path").paginate(Path=folder, WithDecryption=True)
+        return {
+            one["Name"].removeprefix(f"{folder}/"): _Stored(one["Value"], str(one["Version"]))
+            for page in pages
+            for one in page["Parameters"]
+        }
+
+    def destinations(self) -> dict[str, tuple[str, str]]:
+        """The JSON text and the version of every destination by its name, as they are now."""
+        return {name: (one.value or "", one.version) for name, one in sorted(self._fetch_all("destinations").items())}
+
+    def store_destination(self, name: str, text: str) -> None:
+        parameter = f"{self._settings.parameters}/destinations/{name}"
+        self._ssm.put_parameter(Name=parameter, Value=text, Type="SecureString", Overwrite=True)
+        self._remembered.pop(f"destinations/{name}", None)
+
+    def remove_destination(self, name: str) -> bool:
+        """Whether there was one of that name."""
+        self._remembered.pop(f"destinations/{name}", None)
+        try:
+            self._ssm.delete_parameter(Name=f"{self._settings.parameters}/destinations/{name}")
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ParameterNotFound":
+                raise
+            return False
+        return True
 
 
 class Seal:

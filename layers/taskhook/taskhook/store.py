@@ -9,8 +9,9 @@ Beside the tasks there is one item for each account that its cloud refuses: ``ac
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import batched
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -151,19 +152,22 @@ class Store:
             ExpressionAttributeValues=_values({":batch": batch, ":until": until}),
             Limit=most,
         )
-        keys = [{"id": item["id"]} for item in found["Items"]]
-        if not keys:
+        return self.get_many([item["id"]["S"] for item in found["Items"]])
+
+    def get_many(self, ids: Sequence[str]) -> list[Task]:
+        """Of at most a hundred tasks those that the table gives at once. The others have executions of their own."""
+        if not ids:
             return []
-        # What is not given at once (throttled, too much) is looked at by its own execution.
+        keys = [_key(id) for id in ids]
         answer = self._dynamodb.batch_get_item(
             RequestItems={self._settings.table: {"Keys": keys, "ConsistentRead": True}}
         )
         return [from_item(item) for item in answer["Responses"][self._settings.table]]
 
-    def add_deliveries(self, task: Task, names: Mapping[str, str | None]) -> Task:
-        """Add destinations (with their sealed text, if they are the task's own) to a task that is being watched."""
-        assign = {f"deliveries.{name}": {"state": "pending", "attempts": 0} for name in names}
-        sealed = {f"sealed.{name}": text for name, text in names.items() if text is not None}
+    def add_deliveries(self, task: Task, added: Mapping[str, Delivery], own: Mapping[str, str]) -> Task:
+        """Add destinations (with their sealed text, if they are the task's ``own``) to a task that is being watched."""
+        assign = {f"deliveries.{name}": one.to_dict() for name, one in added.items()}
+        sealed = {f"sealed.{name}": text for name, text in own.items()}
         answer = self._update(
             task.id,
             assign={**assign, **sealed},
@@ -174,21 +178,89 @@ class Store:
         return from_item(answer)
 
     def save_delivery(self, task: Task, name: str, delivery: Delivery) -> Task:
-        """Write one delivery's progress; the last one to end takes the task off the index of open ones."""
-        after = task.with_delivery(name, delivery)
+        """Write one delivery's progress; the last one to end takes the task off the index of open ones.
+
+        ``task`` is as it was seen. Whatever watch it has by now, what a receiver has taken stays taken: only where the
+        news is another one, or somebody else has tried meanwhile, this raises StoreConflict.
+        """
+        seen, after = task.deliveries[name], task.with_delivery(name, delivery)
         answer = self._update(
             task.id,
             assign={f"deliveries.{name}": delivery.to_dict(), "restarts": 0},
             remove=() if after.open else ("open",),
-            condition="#watch = :watch",
-            names={"#watch": "watch"},
-            values={":watch": task.watch},
+            condition="#was = :state AND observed_at = :observed AND deliveries.#n.attempts = :tried "
+            "AND deliveries.#n.#was = :pending",
+            names={"#was": "state", "#n": name},
+            values={
+                ":state": task.state.value,
+                ":observed": task.observed_at,
+                ":tried": seen.attempts,
+                ":pending": seen.state.value,
+            },
         )
         saved = from_item(answer)
         if after.open and not saved.open:
             # Two deliveries ended at the same moment, and each still saw the other pending.
             self._close(saved)
         return saved
+
+    def reopen(self, task: Task, deliveries: Mapping[str, Delivery], *, now: float) -> Task:
+        """Begin a new watch of a task that has ended, to make these deliveries: new ones, or once more.
+
+        Raises StoreConflict if somebody else has begun one.
+        """
+        answer = self._update(
+            task.id,
+            assign={
+                **{f"deliveries.{name}": one.to_dict() for name, one in deliveries.items()},
+                "watch": task.watch + 1,
+                "watch_since": now,
+                "restarts": 0,
+                "open": "yes",
+            },
+            condition="#was = :watch AND #state = :state",
+            names={"#was": "watch", "#state": "state"},
+            values={":watch": task.watch, ":state": task.state.value},
+        )
+        return from_item(answer)
+
+    def save_message(self, task: Task, name: str, message: Mapping[str, str]) -> None:
+        """Keep what names a live message. Raises StoreConflict where there is one."""
+        self._update(
+            task.id,
+            assign={},
+            condition="attribute_exists(deliveries.#n) AND attribute_not_exists(deliveries.#n.#m)",
+            names={"#n": name, "#m": "message"},
+            values={":message": dict(message)},
+            more="deliveries.#n.#m = :message",
+        )
+
+    def save_answer(self, task: Task, name: str, at: float, text: str) -> None:
+        """Keep what a receiver said to an attempt."""
+        expires = int(task.deadline + self._settings.retention)
+        item = {"id": _answer_key(task.id, name, at), "body": text, "expires_at": expires}
+        self._dynamodb.put_item(
+            TableName=self._settings.table, Item={key: to_attribute(value) for key, value in item.items()}
+        )
+
+    def answers(self, task: Task) -> dict[tuple[str, float], str]:
+        """What receivers said, by destination and the time of the attempt, of those attempts that the log holds."""
+        wanted = {
+            _answer_key(task.id, name, attempt.at): (name, attempt.at)
+            for name, one in task.deliveries.items()
+            for attempt in one.log
+            if attempt.status is not None
+        }
+        found = {}
+        for some in batched(wanted, 100, strict=False):
+            pages: Any = {self._settings.table: {"Keys": [_key(id) for id in some]}}
+            while pages:
+                answer = self._dynamodb.batch_get_item(RequestItems=pages)
+                for item in answer["Responses"].get(self._settings.table, []):
+                    plain = _plain(item)
+                    found[wanted[plain["id"]]] = str(plain["body"])
+                pages = answer.get("UnprocessedKeys")
+        return found
 
     def forget_restarts(self, task: Task) -> None:
         """A watch that works starts the count of those that died anew."""
@@ -330,9 +402,13 @@ class Store:
         names: dict[str, str],
         values: dict[str, Any],
         remove: Any = (),
+        more: str = "",
     ) -> dict[str, Any]:
-        """One UpdateItem from a mapping of paths (``deliveries.ops``: a map and one of its keys) to values."""
-        sets, removes = [], []
+        """One UpdateItem from a mapping of paths (``deliveries.ops``: a map and one of its keys) to values.
+
+        ``more`` is what else is set, already as an expression.
+        """
+        sets, removes = [more] if more else [], []
         for number, (path, value) in enumerate(assign.items()):
             sets.append(f"{_path(path, f'a{number}', names)} = :a{number}")
             values = {**values, f":a{number}": value}
@@ -386,6 +462,10 @@ def reopened(task: Task, **changes: Any) -> Task:
 
 def _plain(item: Mapping[str, Any]) -> dict[str, Any]:
     return {name: from_attribute(value) for name, value in item.items()}
+
+
+def _answer_key(task: str, name: str, at: float) -> str:
+    return f"answer#{task}#{name}#{at:.3f}"
 
 
 def _account_key(name: str) -> str:

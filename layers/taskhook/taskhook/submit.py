@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from taskhook.api.body import Wish
-from taskhook.api.problem import FieldError, invalid
+from taskhook.api.problem import FieldError, ProblemError, invalid
 from taskhook.errors import StoreConflict
+from taskhook.holding import again
 from taskhook.queues import Queues
 from taskhook.secret import Seal
 from taskhook.states import ABANDONED, WATCHED, State
@@ -64,6 +65,20 @@ def stop(desk: Desk, task: Task) -> Task:
     return stopped
 
 
+def redeliver(desk: Desk, task: Task, name: str) -> Task:
+    """Tell one destination the news once more, whatever came of it before. Raises ProblemError where there is none."""
+    for _ in range(_TRIES):
+        if name not in task.deliveries:
+            raise ProblemError(404, "The task has no such destination; GET /tasks/{id} lists those that it has.")
+        if not task.state.terminal or task.state is State.STOPPED:
+            raise ProblemError(409, f"There is no news to deliver: the task is '{task.state.value}'.")
+        try:
+            return again(desk.store, desk.queues, task, name, now=desk.clock(), forced=True)
+        except StoreConflict:
+            task = desk.store.get(task.id) or task
+    raise StoreConflict("the task keeps changing")
+
+
 def _new(desk: Desk, wish: Wish) -> Task:
     now = round(desk.clock(), 3)
     id = task_key(account=wish.account, provider=wish.provider.name, region=wish.region, task_id=wish.task_id)
@@ -80,7 +95,7 @@ def _new(desk: Desk, wish: Wish) -> Task:
         deadline=now + wish.timeout,
         next_poll_at=now,
         reason=FIRST,
-        deliveries={name: Delivery() for name in wish.notify},
+        deliveries={name: Delivery(live=name in wish.live) for name in wish.notify},
         sealed=_sealed(desk, id, wish.notify),
         watch_since=now,
     )
@@ -92,7 +107,7 @@ def _sealed(desk: Desk, id: str, notify: Mapping[str, Mapping[str, Any] | None])
 
 def _again(desk: Desk, known: Task, wished: Task) -> Task:
     """What a second post of the same task does."""
-    added = {name: wished.sealed.get(name) for name in wished.deliveries if _untold(known, name)}
+    added = {name: one for name, one in wished.deliveries.items() if _untold(known, name)}
     if len({*known.deliveries, *added}) > MOST_DESTINATIONS:
         message = f"would be more than {MOST_DESTINATIONS} destinations of one task, over all its posts"
         raise invalid([FieldError("notify", message)])
@@ -101,11 +116,13 @@ def _again(desk: Desk, known: Task, wished: Task) -> Task:
     if not added:
         return known
     if known.state in WATCHED:
-        return desk.store.add_deliveries(known, added)
+        return desk.store.add_deliveries(
+            known, added, {name: wished.sealed[name] for name in added if name in wished.sealed}
+        )
     told = reopened(
         known,
         watch_since=wished.submitted_at,
-        deliveries={**known.deliveries, **{name: _afresh(known, name) for name in added}},
+        deliveries={**known.deliveries, **{name: _afresh(known, name, one) for name, one in added.items()}},
         sealed={**known.sealed, **wished.sealed},
     )
     desk.store.replace(told, seen=known)
@@ -114,13 +131,21 @@ def _again(desk: Desk, known: Task, wished: Task) -> Task:
 
 
 def _untold(known: Task, name: str) -> bool:
-    """New to the task, or given up: whoever posts again has repaired the destination."""
+    """New to the task, or kept: whoever posts again has repaired the destination."""
     delivery = known.deliveries.get(name)
-    return delivery is None or delivery.state is DeliveryState.FAILED
+    return delivery is None or delivery.state is DeliveryState.HELD
 
 
-def _afresh(known: Task, name: str) -> Delivery:
-    return Delivery(log=known.deliveries[name].log) if name in known.deliveries else Delivery()
+def _afresh(known: Task, name: str, wished: Delivery) -> Delivery:
+    """To be told once more, or for the first time. What was said before stays on the record."""
+    before = known.deliveries.get(name, wished)
+    return Delivery(
+        live=wished.live,
+        log=before.log,
+        attempts=before.attempts,
+        message=before.message,
+        forced=name in known.deliveries,
+    )
 
 
 def _restarted(desk: Desk, known: Task, wished: Task) -> Task:
@@ -134,7 +159,7 @@ def _restarted(desk: Desk, known: Task, wished: Task) -> Task:
         polls=known.polls,
         started_at=known.started_at,
         state=State.QUEUED,
-        deliveries={name: Delivery(log=one.log) for name, one in everybody.items()},
+        deliveries={name: _afresh(known, name, one) for name, one in everybody.items()},
         sealed={**known.sealed, **wished.sealed},
     )
     desk.store.replace(fresh, seen=known)

@@ -9,15 +9,19 @@ from enum import StrEnum
 from typing import Any, Self
 
 from taskhook.states import ANSWERED, State
-from taskhook.times import rfc3339
+from taskhook.times import rfc3339, rfc3339_millis
 
 
 class DeliveryState(StrEnum):
     PENDING = "pending"
     """There is no news yet, or it has not been taken yet."""
     DELIVERED = "delivered"
-    FAILED = "failed"
-    """Given up; the news waits on the queue of undelivered news."""
+    ACCEPTED = "accepted"
+    """Taken by a service that does not say whether anybody will see it."""
+    HELD = "held"
+    """Not delivered, and kept: it goes out when the destination works again, or on request."""
+    SKIPPED = "skipped"
+    """The destination does not want news of such tasks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +43,10 @@ class Problem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One try to deliver one piece of news. ``status`` is None where no HTTP answer came."""
+    """One try to deliver one piece of news. ``status`` is None where no HTTP answer came.
+
+    ``code`` is what the answer said in its own terms, ``detail`` what that means in English, ``detail_zh`` in Chinese.
+    """
 
     at: float
     verdict: str
@@ -47,28 +54,48 @@ class Attempt:
     seconds: float
     detail: str
     event: str
+    code: str | None = None
+    detail_zh: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """What one destination has been told so far. ``attempts`` counts all of them; ``log`` keeps the latest."""
+    """What one destination has been told so far. ``attempts`` counts all of them; ``log`` keeps the latest.
+
+    ``tries`` counts those since the news came about or was let go again. ``reason`` says why it is held, skipped or
+    escalated; ``forced`` that somebody wants it sent although the destination is out of order. ``slot`` is the moment
+    that is reserved for it where the destination takes only so many messages. ``live``: its channel shows how the task
+    goes on, ``message`` names what it shows. ``first_at`` and ``told_at``: the first attempt, and when it was taken.
+    """
 
     state: DeliveryState = DeliveryState.PENDING
     attempts: int = 0
+    tries: int = 0
     next_attempt_at: float | None = None
     log: tuple[Attempt, ...] = ()
+    reason: str | None = None
+    forced: bool = False
+    slot: float | None = None
+    live: bool = False
+    message: Mapping[str, str] | None = None
+    first_at: float | None = None
+    told_at: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        return _sparse({**asdict(self), "log": [asdict(one) for one in self.log]})
+        data = {**asdict(self), "log": [_sparse(asdict(one)) for one in self.log]}
+        return {name: value for name, value in _sparse(data).items() if name in _ALWAYS or value not in (False, 0)}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        return cls(
-            state=DeliveryState(data["state"]),
-            attempts=data["attempts"],
-            next_attempt_at=data.get("next_attempt_at"),
-            log=tuple(Attempt(**{"status": None, **attempt}) for attempt in data.get("log", ())),
-        )
+        log = tuple(Attempt(**{"status": None, **attempt}) for attempt in data.get("log", ()))
+        return cls(**{**data, "state": DeliveryState(data["state"]), "log": log})
+
+    @property
+    def told(self) -> bool:
+        return self.state in (DeliveryState.DELIVERED, DeliveryState.ACCEPTED)
+
+
+_ALWAYS = ("state", "attempts")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +105,10 @@ class Estimate:
     at: float
     earliest: float
     latest: float
+
+
+TEST = "taskhook.test"
+"""The provider of the task that a test message tells of, which nobody has posted; and the type of that message."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +184,11 @@ class Task:
         return not self.state.terminal or bool(self.pending)
 
     @property
+    def event(self) -> str:
+        """The type of its news, as in ``task.succeeded``."""
+        return TEST if self.provider == TEST else self.state.event
+
+    @property
     def news_id(self) -> str:
         """The same for every attempt and every destination of one piece of news, and for no other."""
         return "msg_" + digest(self.id, self.state.value, f"{self.observed_at or 0:.3f}")
@@ -183,7 +219,7 @@ class Task:
         """The task as the HTTP API shows it."""
         return {
             **self.news(),
-            "deliveries": [delivery_view(name, one) for name, one in sorted(self.deliveries.items())],
+            "deliveries": [self.delivery_view(name) for name in sorted(self.deliveries)],
         }
 
     def news(self) -> dict[str, Any]:
@@ -248,29 +284,35 @@ class Task:
             before = max(before, min(self.finished_at, self.observed_at))
         return round(max(0.0, self.observed_at - before), 1)
 
+    def delivery_view(self, name: str) -> dict[str, Any]:
+        """The summary of a delivery, as it stands in a task."""
+        one = self.deliveries[name]
+        # Nobody is told of a task that nobody watches any more.
+        unheard = self.state is State.STOPPED and one.state is DeliveryState.PENDING
+        return {
+            "destination": name,
+            "state": DeliveryState.SKIPPED.value if unheard else one.state.value,
+            "reason": "the task was stopped" if unheard else one.reason,
+            "attempts": one.attempts,
+            "next_attempt_at": rfc3339(one.next_attempt_at),
+        }
+
     def with_delivery(self, name: str, delivery: Delivery) -> "Task":
         return replace(self, deliveries={**self.deliveries, name: delivery})
 
 
-def delivery_view(name: str, delivery: Delivery) -> dict[str, Any]:
-    """The summary of a delivery, as it stands in a task."""
-    return {
-        "destination": name,
-        "state": delivery.state.value,
-        "attempts": delivery.attempts,
-        "next_attempt_at": rfc3339(delivery.next_attempt_at),
-    }
-
-
-def attempt_view(attempt: Attempt) -> dict[str, Any]:
+def attempt_view(attempt: Attempt, answer: str | None = None) -> dict[str, Any]:
     """One attempt, as the list of deliveries shows it."""
     return {
-        "at": rfc3339(attempt.at),
+        "at": rfc3339_millis(attempt.at),
         "event": attempt.event,
         "verdict": attempt.verdict,
         "status": attempt.status,
+        "code": attempt.code,
         "seconds": attempt.seconds,
         "detail": attempt.detail,
+        "detail_zh": attempt.detail_zh or None,
+        "answer": answer,
     }
 
 

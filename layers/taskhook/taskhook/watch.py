@@ -4,7 +4,7 @@ import logging
 from dataclasses import replace
 from typing import Any
 
-from taskhook.decide import decide, progress_of
+from taskhook.decide import decide, progress_of, shown
 from taskhook.errors import StoreConflict
 from taskhook.inquiry import Asked, ask, find
 from taskhook.pacing import EARLY, PutOff, Turn
@@ -74,6 +74,7 @@ def _looked(watcher: Watcher, id: str, watch: int) -> Task | None:
         watcher.pauses.answered(task)
     _remember(watcher, saved)
     _log(saved)
+    _show(watcher, task, saved)
     if isinstance(provider, Provider):
         for other, outcome in asked.others:
             _take_along(watcher, provider, other, outcome)
@@ -136,6 +137,7 @@ def _take_along(watcher: Watcher, provider: Provider, task: Task, outcome: Outco
         return
     _remember(watcher, saved)
     _log(saved)
+    _show(watcher, task, saved)
     if saved.state.terminal and saved.open:
         watcher.sharing.wake(saved)
 
@@ -161,6 +163,15 @@ def _remember(watcher: Watcher, task: Task) -> None:
         watcher.durations.ended(task, lo=lo, hi=now - task.submitted_at, end=end, progress=progress_of(task))
     elif task.state is State.TIMED_OUT:
         watcher.durations.given_up(task, now - task.submitted_at)
+
+
+def _show(watcher: Watcher, before: Task, after: Task) -> None:
+    """To those who want to see how it goes on. That is worth no retry, and the look no trouble."""
+    for name in shown(before, after):
+        try:
+            watcher.queues.progress(after, name)
+        except Exception:
+            logger.warning("progress not shown", extra={"task": after.id, "destination": name}, exc_info=True)
 
 
 def _handed_over(watcher: Watcher, task: Task) -> dict[str, Any]:

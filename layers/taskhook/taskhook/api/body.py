@@ -11,6 +11,7 @@ from taskhook import destinations
 from taskhook.accounts import Account
 from taskhook.api.document import JsonObject, join, parse_object, repeated
 from taskhook.api.problem import FieldError, invalid
+from taskhook.destinations.model import Destination
 from taskhook.errors import CatalogueError, ConfigError
 from taskhook.providers import REGION, catalogue
 from taskhook.providers.model import Provider
@@ -37,6 +38,8 @@ class Wish:
     region: str | None
     account: str
     notify: Mapping[str, Mapping[str, Any] | None]
+    live: frozenset[str]
+    """Those of them that want to see how the task goes on."""
     timeout: int
     urgency: Urgency
     title: str | None
@@ -71,6 +74,7 @@ class _Reader:
         self._document = document
         self._here = here
         self.errors: list[FieldError] = [*repeated(document), *_unknown(document)]
+        self._live: list[str] = []
 
     def wish(self) -> Wish:
         provider = self._provider()
@@ -80,6 +84,7 @@ class _Reader:
             region=self._region(provider),
             account=self._account(provider),
             notify=self._notify(),
+            live=frozenset(self._live),
             timeout=self._timeout(),
             urgency=self._urgency(),
             title=self._title(),
@@ -198,19 +203,25 @@ class _Reader:
             return {}
         if len(json.dumps(value).encode()) > LONGEST_SEALED:
             self._fault(field, f"is too long: at most {LONGEST_SEALED} bytes as JSON can be sealed")
-        return {destinations.label(value): value}
+        label = destinations.label(value)
+        self._note(destinations.parse(label, json.dumps(value), allow_private=self._here.allow_private))
+        return {label: value}
 
     def _named(self, field: str, name: str) -> dict[str, Mapping[str, Any] | None]:
         if not NAME.fullmatch(name):
             self._fault(field, "must be 1 to 64 letters, digits, hyphens or underscores")
             return {}
         try:
-            destinations.parse(name, self._here.destination(name), allow_private=self._here.allow_private)
+            self._note(destinations.parse(name, self._here.destination(name), allow_private=self._here.allow_private))
         except ConfigError as error:
             fallback = "" if "notify" in self._document else " (notify was left out, which means ['default'])"
             self._fault(field, f"{error}{fallback}")
             return {}
         return {name: None}
+
+    def _note(self, destination: Destination) -> None:
+        if destination.progress or destinations.live(destination) is not None:
+            self._live.append(destination.name)
 
     def _timeout(self) -> int:
         value = self._document.get("timeout_seconds", DEFAULT_TIMEOUT)

@@ -14,7 +14,6 @@ from taskhook.destinations.model import Channel, Destination, DigestForm, Fault,
 from taskhook.destinations.urls import address_rule
 from taskhook.errors import ConfigError
 from taskhook.http import Answer
-from taskhook.task import Task
 
 __all__ = (
     "TYPES",
@@ -33,7 +32,7 @@ __all__ = (
     "rate",
 )
 
-TYPES = ("slack", "webhook")
+TYPES = ("dingtalk", "discord", "feishu", "slack", "slack_bot", "teams", "webhook", "wecom")
 """Each is a module here with a ``CHANNEL``."""
 
 LONGEST_LABEL = 100

@@ -1,8 +1,10 @@
 """What an HTTP answer means to whoever sent the news, and how to tell people without giving secrets away."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from taskhook.destinations.model import Destination, Judgment, Verdict
@@ -11,41 +13,56 @@ from taskhook.http import Answer
 
 LONGEST_DETAIL = 200
 LONGEST_QUOTE = 100
+LONGEST_CODE = 64
 LONGEST_READ = 16384
 """Characters in which the quotable ones are looked for."""
 LONGEST_WAIT = 7 * 86400.0
 """Seconds. Who asks for more has probably written a date where a duration belongs."""
 
-type Row = tuple[Verdict, str]
+type Row = tuple[Verdict, str] | tuple[Verdict, str, str]
+"""The verdict, why in English, and the same in Chinese where somebody wrote it."""
 
 # The exceptions; whole classes are in ``_CLASSES``. A redirect is never followed, since it could lead anywhere, so it
 # is as final as any other wrong URL.
 STATUSES: Mapping[int, Row] = {
-    400: (Verdict.DEAD, "the receiver does not understand the message"),
-    401: (Verdict.DEAD, "the receiver wants credentials: check the URL and the headers"),
-    403: (Verdict.DEAD, "the receiver forbids it: check the URL, the secret and the headers"),
-    404: (Verdict.DEAD, "the receiver does not know this URL"),
-    405: (Verdict.DEAD, "the receiver does not take POST at this URL"),
-    408: (Verdict.TRANSIENT, "the receiver gave up waiting"),
-    409: (Verdict.TRANSIENT, "the receiver is busy with something that is in the way"),
-    410: (Verdict.DEAD, "the receiver says that it is gone for good"),
-    413: (Verdict.DEAD, "the message is too large for the receiver"),
-    415: (Verdict.DEAD, "the receiver does not take JSON"),
-    422: (Verdict.DEAD, "the receiver does not accept the message"),
-    423: (Verdict.TRANSIENT, "the receiver is locked"),
-    425: (Verdict.TRANSIENT, "it was too early for the receiver"),
-    429: (Verdict.THROTTLED, "the receiver gets too many messages"),
-    503: (Verdict.THROTTLED, "the receiver is not available"),
+    400: (Verdict.DEAD, "the receiver does not understand the message", "接收方无法理解这条消息"),
+    401: (
+        Verdict.DEAD,
+        "the receiver wants credentials: check the URL and the headers",
+        "接收方要求身份验证：请检查 URL 和请求头",
+    ),
+    403: (
+        Verdict.DEAD,
+        "the receiver forbids it: check the URL, the secret and the headers",
+        "接收方拒绝访问：请检查 URL、密钥和请求头",
+    ),
+    404: (Verdict.DEAD, "the receiver does not know this URL", "接收方没有这个 URL"),
+    405: (Verdict.DEAD, "the receiver does not take POST at this URL", "这个 URL 不接受 POST 请求"),
+    408: (Verdict.TRANSIENT, "the receiver gave up waiting", "接收方等待超时"),
+    409: (Verdict.TRANSIENT, "the receiver is busy with something that is in the way", "接收方正忙于有冲突的操作"),
+    410: (Verdict.DEAD, "the receiver says that it is gone for good", "接收方表示这个 URL 已永久失效"),
+    413: (Verdict.DEAD, "the message is too large for the receiver", "消息过大，接收方不接受"),
+    415: (Verdict.DEAD, "the receiver does not take JSON", "接收方不接受 JSON"),
+    422: (Verdict.DEAD, "the receiver does not accept the message", "接收方不接受这条消息"),
+    423: (Verdict.TRANSIENT, "the receiver is locked", "接收方已被锁定"),
+    425: (Verdict.TRANSIENT, "it was too early for the receiver", "对接收方来说为时过早"),
+    429: (Verdict.THROTTLED, "the receiver gets too many messages", "发给接收方的消息过多"),
+    503: (Verdict.THROTTLED, "the receiver is not available", "接收方暂时不可用"),
 }
 
 _CLASSES: Mapping[int, Row] = {
-    2: (Verdict.DELIVERED, "the receiver took the message"),
-    3: (Verdict.DEAD, "the receiver redirects, which is never followed: use the URL that it redirects to"),
-    4: (Verdict.DEAD, "the receiver refuses the message"),
-    5: (Verdict.TRANSIENT, "the receiver is in trouble"),
+    2: (Verdict.DELIVERED, "the receiver took the message", "接收方已收下消息"),
+    3: (
+        Verdict.DEAD,
+        "the receiver redirects, which is never followed: use the URL that it redirects to",
+        "接收方要求重定向，但重定向从不跟随：请直接使用目标 URL",
+    ),
+    4: (Verdict.DEAD, "the receiver refuses the message", "接收方拒绝这条消息"),
+    5: (Verdict.TRANSIENT, "the receiver is in trouble", "接收方出现故障"),
 }
-_NO_STATUS: Row = (Verdict.TRANSIENT, "the answer is not HTTP as it should be")
+_NO_STATUS: Row = (Verdict.TRANSIENT, "the answer is not HTTP as it should be", "应答不是正常的 HTTP")
 
+_MEMBER = re.compile(r'\s*[{,]\s*("(?:[^"\\]|\\.)*")\s*:\s*')
 _SECONDS = re.compile(r"\s*([0-9]{1,12}(?:\.[0-9]{1,9})?)\s*", re.ASCII)
 
 _SHORTEST_SECRET = 6
@@ -68,16 +85,39 @@ def row(status: int, more: Mapping[int, Row] | None = None) -> Row:
 
 
 def judgment(
-    destination: Destination, answer: Answer, now: float, meaning: Row, *, retry_after: float | None = None
+    destination: Destination,
+    answer: Answer,
+    now: float,
+    meaning: Row,
+    *,
+    code: str | None = None,
+    retry_after: float | None = None,
 ) -> Judgment:
-    """The verdict, in words that begin with the status and end with the receiver's own."""
-    verdict, words = meaning
+    """The verdict, in words that begin with the status and end with the receiver's own.
+
+    ``code`` is the receiver's own name for it; without one, a status that is not of success is the code.
+    """
+    verdict, words, words_zh = meaning if len(meaning) == 3 else (*meaning, "")
     wait = None
     if verdict in (Verdict.THROTTLED, Verdict.TRANSIENT):
         wait = wait_asked(answer, now)
     said = quote(destination, answer)
-    detail = f"HTTP {answer.status}: {words}" + (f'. It said: "{said}"' if said else "")
-    return Judgment(verdict=verdict, detail=cut(detail, LONGEST_DETAIL), retry_after=wait or retry_after)
+    return Judgment(
+        verdict=verdict,
+        detail=cut(f"HTTP {answer.status}: {words}" + (f'. It said: "{said}"' if said else ""), LONGEST_DETAIL),
+        detail_zh=cut(f"HTTP {answer.status}：{words_zh}" + (f"。对方回答：“{said}”" if said else ""), LONGEST_DETAIL)
+        if words_zh
+        else "",
+        code=_code(destination, answer, code),
+        retry_after=wait or retry_after,
+    )
+
+
+def _code(destination: Destination, answer: Answer, named: str | None) -> str | None:
+    """What names it may come from the answer, and so may hold anything."""
+    if named is not None:
+        return cut(redact(destination, one_line(named)), LONGEST_CODE)
+    return f"HTTP {answer.status}" if answer.status >= 300 else None
 
 
 def wait_asked(answer: Answer, now: float) -> float | None:
@@ -96,6 +136,31 @@ def _seconds_until(date: str, now: float) -> float | None:
         return parsedate_to_datetime(date).timestamp() - now
     except (ValueError, TypeError, IndexError, OverflowError, OSError):
         return None
+
+
+def json_object(answer: Answer) -> dict[str, Any]:
+    """The JSON object of an answer; empty where it is none.
+
+    Of one that was too long to be read to the end, the members at its beginning: chat services repeat a whole message.
+    """
+    try:
+        body = json.loads(answer.body)
+    except (ValueError, RecursionError):
+        return dict(_members(answer.text)) if answer.truncated else {}
+    return body if isinstance(body, dict) else {}
+
+
+def _members(text: str) -> Iterator[tuple[str, Any]]:
+    """Those that are whole: one at the very end may be the beginning of another."""
+    decoder, at = json.JSONDecoder(), 0
+    while member := _MEMBER.match(text, at):
+        try:
+            name = json.loads(member[1])
+            value, at = decoder.raw_decode(text, member.end())
+        except (ValueError, RecursionError):
+            return
+        if at < len(text):
+            yield name, value
 
 
 def quote(destination: Destination, answer: Answer) -> str:
@@ -128,3 +193,5 @@ def _raw_secrets(destination: Destination) -> Iterator[str]:
         yield from (secret, secret.removeprefix("whsec_"))
     for value in destination.headers.values():
         yield from (value, *re.split(r"[\s=;,:]+", value))
+    # Not all of these are secrets, but those of types to come may be. A channel's name is one that people ask for.
+    yield from (value for name, value in destination.own.items() if isinstance(value, str) and name != "channel")

@@ -1,4 +1,4 @@
-"""The members that a record of any type may have: language, rate, progress, filter, escalation."""
+"""The members that a record of any type may have: language, rate, progress, pause, filter, escalation."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -7,7 +7,7 @@ from typing import Any
 from taskhook.destinations.model import Escalation, Fault, Filter, Language
 from taskhook.states import WATCHED, State
 
-FIELDS = ("language", "rate", "progress", "filter", "escalate")
+FIELDS = ("language", "rate", "progress", "paused", "filter", "escalate")
 
 _RATE = re.compile(r"[1-9][0-9]{0,4}/(?:s|min)")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -21,7 +21,7 @@ def faults(record: Mapping[str, Any]) -> list[Fault]:
     return [
         *(Fault(field="language", message=words) for words in _language(record.get("language"))),
         *(Fault(field="rate", message=words) for words in _rate(record.get("rate"))),
-        *(Fault(field="progress", message=words) for words in _progress(record.get("progress"))),
+        *(Fault(field=name, message=words) for name in ("progress", "paused") for words in _switch(record.get(name))),
         *_filter(record.get("filter")),
         *_escalate(record.get("escalate")),
     ]
@@ -34,6 +34,7 @@ def read(record: Mapping[str, Any]) -> dict[str, Any]:
         "language": Language(record.get("language") or Language.ENGLISH),
         "rate": record.get("rate"),
         "progress": bool(record.get("progress")),
+        "paused": bool(record.get("paused")),
         "filter": Filter(
             **{name: tuple(wanted.get(name) or ()) for name in _LISTS}, metadata=dict(wanted.get("metadata") or {})
         ),
@@ -51,7 +52,7 @@ def _rate(value: Any) -> Iterator[str]:
         yield "must be how many messages the receiver takes, as 1/s or 20/min"
 
 
-def _progress(value: Any) -> Iterator[str]:
+def _switch(value: Any) -> Iterator[str]:
     if value is not None and not isinstance(value, bool):
         yield "must be true or false"
 

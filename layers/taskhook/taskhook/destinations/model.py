@@ -82,7 +82,8 @@ class Destination:
     """Where news goes. Whoever knows the URL of a chat channel may post there, so the URL is as secret as the rest.
 
     ``own`` holds the members of the record that only its type knows, as they were checked; ``rate`` what the owner
-    says that the receiver takes, as ``20/min``, None for what its type knows.
+    says that the receiver takes, as ``20/min``, None for what its type knows. ``progress``: it is told of running tasks
+    too. ``paused``: news is kept until it is not.
     """
 
     name: str
@@ -96,6 +97,7 @@ class Destination:
     filter: Filter = field(default_factory=Filter)
     escalation: Escalation | None = None
     progress: bool = False
+    paused: bool = False
 
 
 type Form = Callable[[Destination, Task, float], requests.Request]

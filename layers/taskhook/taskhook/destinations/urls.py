@@ -8,7 +8,7 @@ import queue
 import re
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -18,6 +18,10 @@ from taskhook.addresses import Address, AddressRule, is_private_network, is_publ
 LONGEST = 2048
 RESOLVE_SECONDS = 2.0
 """A caller waits for this check. A name that takes longer is taken on trust, as delivery looks again."""
+
+DEFAULT_PORTS = (443, 8443)
+"""Where web servers speak TLS. Behind other ports are databases, mail and remote shells, whose servers could take the
+lines of a request for commands."""
 
 LOCAL_SUFFIXES = ("localhost", "local", "internal", "home.arpa")
 """Names under these never mean a host on the internet: RFC 6761, RFC 6762, ICANN's ``internal``, RFC 8375."""
@@ -54,9 +58,17 @@ def _name(parts: SplitResult) -> str:
     return (parts.hostname or "").removesuffix(".")
 
 
-def faults(url: str, *, allow_private: bool, resolve: bool = True, look_up: LookUp | None = None) -> list[str]:
+def faults(
+    url: str,
+    *,
+    allow_private: bool,
+    resolve: bool = True,
+    look_up: LookUp | None = None,
+    ports: Collection[int] = DEFAULT_PORTS,
+) -> list[str]:
     """Everything that is wrong with the URL, each to be read after the word "url".
 
+    ``ports`` are those that it may name; with ``allow_private`` also 80, 443 and all from 1024.
     ``resolve`` also looks up where the name leads now. A name that leads nowhere now is no fault: delivery tries again.
     """
     unreadable = _unreadable(url)
@@ -66,7 +78,7 @@ def faults(url: str, *, allow_private: bool, resolve: bool = True, look_up: Look
     found = [
         *_scheme(parts, allow_private),
         *_extras(url, parts),
-        *_port(parts),
+        *_port(parts, allow_private, ports),
         *_host(parts, allow_private),
     ]
     if found or not resolve:
@@ -120,16 +132,19 @@ def _extras(url: str, parts: SplitResult) -> list[str]:
     return found
 
 
-def _port(parts: SplitResult) -> list[str]:
-    # Other ports below 1024 belong to mail, remote shells and the like, whose servers could take the lines of a
-    # request for commands. Above, the choice is free: a public host that speaks TLS there has been set up for it.
+def _port(parts: SplitResult, allow_private: bool, ports: Collection[int]) -> list[str]:
     try:
-        port = parts.port
+        port = 443 if parts.port is None else parts.port
     except ValueError:
         port = 0
-    if port is None or port in (80, 443) or port >= 1024:
+    if allow_private:
+        # A developer's servers listen wherever they may without being root.
+        good = port in ports or port in (80, 443) or port >= 1024
+        return [] if good else ["must use port 80 or 443, or one from 1024 to 65535"]
+    if port in ports:
         return []
-    return ["must use port 443, or one from 1024 to 65535"]
+    which = " or ".join(map(str, sorted(ports)))
+    return [f"must use port {which}: the setting DestinationPorts names those that are open"]
 
 
 def _host(parts: SplitResult, allow_private: bool) -> list[str]:

@@ -1,0 +1,182 @@
+"""Named destinations, as their owner manages them: listed, stored, removed, tested. No secret comes out again."""
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from taskhook import destinations, holding, telling
+from taskhook.api.body import NAME
+from taskhook.api.document import parse_object
+from taskhook.api.problem import FieldError, ProblemError, invalid
+from taskhook.destinations import urls
+from taskhook.destinations.model import Destination
+from taskhook.errors import ConfigError
+from taskhook.ledger import Ledger, Standing
+from taskhook.secret import Parameters
+from taskhook.states import State
+from taskhook.task import TEST, Delivery, Task, digest
+from taskhook.telling import Sender
+from taskhook.times import from_rfc3339, rfc3339
+
+logger = logging.getLogger(__name__)
+
+LONGEST_RECORD = 4096
+"""Characters of a record: what a standard SSM parameter holds."""
+MOST_SHOWN = 100
+"""Task ids in an answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registry:
+    parameters: Parameters
+    ledger: Ledger
+    allow_private: bool
+
+    def all(self) -> dict[str, Any]:
+        found = self.parameters.destinations().items()
+        return {"destinations": [self._view(name, text, version) for name, (text, version) in found]}
+
+    def one(self, name: str) -> dict[str, Any]:
+        return self._view(name, *self._known(name))
+
+    def store(self, name: str, body: bytes) -> dict[str, Any]:
+        """Store a destination anew or for the first time. Raises ProblemError: 422 with every fault of the record."""
+        if not NAME.fullmatch(name):
+            raise invalid([FieldError("name", "must be 1 to 64 letters, digits, hyphens or underscores")])
+        record = parse_object(body)
+        faults = destinations.check(record, allow_private=self.allow_private)
+        if faults:
+            raise invalid([FieldError(fault.field, fault.message) for fault in faults])
+        text = json.dumps(record)
+        if len(text) > LONGEST_RECORD:
+            raise invalid([FieldError("", f"has {len(text)} characters as JSON; at most {LONGEST_RECORD} are stored")])
+        self.parameters.store_destination(name, text)
+        logger.info("destination stored", extra={"destination": name, "type": record["type"]})
+        return self.one(name)
+
+    def remove(self, name: str) -> None:
+        """News that is under way to it is kept from then on."""
+        if not NAME.fullmatch(name) or not self.parameters.remove_destination(name):
+            raise _unknown(name)
+        logger.info("destination removed", extra={"destination": name})
+
+    def _known(self, name: str) -> tuple[str, str]:
+        try:
+            return self.parameters.versioned_destination(name, fresh=True)
+        except ConfigError:
+            raise _unknown(name) from None
+
+    def _view(self, name: str, text: str, version: str) -> dict[str, Any]:
+        standing = self.ledger.standing(name)
+        held = len(self.ledger.held(name)) if standing.holding is not None else 0
+        try:
+            destination = destinations.parse(name, text, allow_private=self.allow_private)
+        except ConfigError as error:
+            return {"name": name, "state": "broken", "reason": str(error), "held": held}
+        return {**_shown(destination), **_health(destination, standing, version), "held": held}
+
+
+def _shown(one: Destination) -> dict[str, Any]:
+    """What may be seen of it."""
+    return {
+        "name": one.name,
+        "type": one.type,
+        "host": urls.host(one.url),
+        "language": one.language.value,
+        "rate": destinations.rate(one),
+        "progress": one.progress or destinations.live(one) is not None,
+        "filter": {
+            "providers": list(one.filter.providers),
+            "accounts": list(one.filter.accounts),
+            "states": list(one.filter.states),
+            "metadata": dict(one.filter.metadata),
+        },
+        "escalate": {"to": one.escalation.to, "after_seconds": one.escalation.after} if one.escalation else None,
+    }
+
+
+def _health(one: Destination, standing: Standing, version: str) -> dict[str, Any]:
+    if standing.dead is not None and standing.dead == version:
+        return {"state": "dead", "reason": standing.reason, "code": standing.code, "since": rfc3339(standing.since)}
+    return {"state": "paused" if one.paused else "ok", "reason": None, "code": None, "since": None}
+
+
+def _unknown(name: str) -> ProblemError:
+    return ProblemError(404, f"There is no destination named '{name[:64]}'. GET /destinations lists them.")
+
+
+def test(sender: Sender, name: str) -> dict[str, Any]:
+    """Send a test message now. Where it is taken, everything that was kept for the destination goes out."""
+    try:
+        text = sender.parameters.versioned_destination(name, fresh=True)[0]
+    except ConfigError:
+        raise _unknown(name) from None
+    try:
+        destination = destinations.parse(name, text, allow_private=sender.allow_private)
+    except ConfigError as error:
+        raise ProblemError(409, f"The destination cannot work as it is stored: {error}") from None
+    done = telling.tell(sender, destination, _test_task(sender, name))
+    good, released = done.judgment.verdict.good, []
+    if good and not destination.paused:
+        released = holding.release(sender.store, sender.ledger, sender.queues, name, now=sender.clock())
+    return {
+        "destination": name,
+        "verdict": done.judgment.verdict.value,
+        "status": done.attempt.status,
+        "code": done.judgment.code,
+        "detail": done.judgment.detail,
+        "detail_zh": done.judgment.detail_zh or None,
+        "seconds": done.attempt.seconds,
+        "released": len(released),
+    }
+
+
+def _test_task(sender: Sender, name: str) -> Task:
+    now = sender.clock()
+    return Task(
+        id=digest(TEST, name, f"{now:.3f}"),
+        provider=TEST,
+        account="taskhook",
+        region=None,
+        task_id="test",
+        title=f"Test message to {name}: news of tasks will look like this",
+        state=State.SUCCEEDED,
+        submitted_at=now,
+        observed_at=now,
+        deadline=now,
+        deliveries={name: Delivery()},
+    )
+
+
+def let_go(sender: Sender, name: str, body: bytes) -> dict[str, Any]:
+    """Deliver what is kept for a destination: ``{"since": time, "dry_run": true}``, both optional."""
+    wish = parse_object(body) if body.strip() else {}
+    since, dry = _since(wish), _dry_run(wish)
+    unknown = sorted(set(wish) - {"since", "dry_run"})
+    if unknown:
+        raise invalid([FieldError(one[:100], "is not known; the fields are since, dry_run") for one in unknown])
+    if dry:
+        found = holding.kept(sender.ledger, name, since=since)
+    else:
+        now = sender.clock()
+        found = holding.release(sender.store, sender.ledger, sender.queues, name, now=now, since=since)
+    return {"destination": name, "dry_run": dry, "tasks": found[:MOST_SHOWN], "count": len(found)}
+
+
+def _since(wish: Mapping[str, Any]) -> float | None:
+    value = wish.get("since")
+    if value is None:
+        return None
+    moment = from_rfc3339(value) if isinstance(value, str) else None
+    if moment is None:
+        raise invalid([FieldError("since", "must be a time such as 2026-11-22T10:00:00Z")])
+    return moment
+
+
+def _dry_run(wish: Mapping[str, Any]) -> bool:
+    value = wish.get("dry_run", False)
+    if not isinstance(value, bool):
+        raise invalid([FieldError("dry_run", "must be true or false")])
+    return value

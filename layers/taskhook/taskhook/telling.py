@@ -1,0 +1,132 @@
+"""One message to one destination: written, sent, and judged by what came back."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from random import Random
+
+import requests
+
+from taskhook import destinations, http
+from taskhook.destinations import answers
+from taskhook.destinations.model import Destination, Judgment, Verdict
+from taskhook.errors import AddressRefused, ConfigError, TransportError
+from taskhook.ledger import Ledger
+from taskhook.queues import Queues
+from taskhook.secret import Parameters, Seal
+from taskhook.slots import Calendar
+from taskhook.store import Store
+from taskhook.task import Attempt, Task
+
+ATTEMPT_SECONDS = 10.0
+"""The total time that a receiver has for its answer, name resolution and TLS included."""
+ANSWER_BYTES = 4096
+
+REFUSED_CONTENT = ("refused as it was; plainer: ", "原样被拒绝；改用更简单的格式后：")
+
+type Measure = Callable[[str, float], None]
+"""Takes a duration: its name, and seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sender:
+    """What telling somebody needs of the outside."""
+
+    store: Store
+    parameters: Parameters
+    seal: Seal
+    queues: Queues
+    ledger: Ledger
+    calendar: Calendar
+    allow_private: bool
+    attempts: int
+    clock: Callable[[], float]
+    sleep: Callable[[float], None]
+    rng: Random
+    send: Callable[..., http.Answer] = http.send
+    measure: Measure = lambda name, seconds: None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What came of one message. ``answer`` is what the receiver said, without the destination's secrets."""
+
+    judgment: Judgment
+    attempt: Attempt
+    answer: str | None
+
+
+def destination_of(sender: Sender, task: Task, name: str) -> tuple[Destination, str]:
+    """The destination, and which version of its record that is: "" for a task's own.
+
+    Raises ConfigError where there is none, or it cannot work.
+    """
+    sealed = task.sealed.get(name)
+    if sealed is not None:
+        text, version = sender.seal.open(task.id, sealed), ""
+    else:
+        text, version = sender.parameters.versioned_destination(name)
+    return destinations.parse(name, text, allow_private=sender.allow_private), version
+
+
+def tell(sender: Sender, destination: Destination, task: Task) -> Told:
+    """The news of one task, in the first form that the receiver takes."""
+    began = sender.clock()
+    first, *plainer = destinations.forms(destination)
+    judgment, answer = exchange(sender, destination, lambda: first(destination, task, began))
+    for form in plainer:
+        if judgment.verdict is not Verdict.BAD_CONTENT:
+            break
+        judgment, answer = exchange(sender, destination, lambda: form(destination, task, began))  # noqa: B023
+        judgment = _plainer(judgment)
+    return told(sender, destination, task, began, judgment, answer)
+
+
+def tell_all(sender: Sender, destination: Destination, tasks: Sequence[Task]) -> Told:
+    """The news of many tasks in one message. The attempt is the first one's."""
+    began = sender.clock()
+    form = destinations.digest(destination)
+    if form is None:
+        raise RuntimeError(f"a destination of type {destination.type} takes one news at a time")
+    judgment, answer = exchange(sender, destination, lambda: form(destination, tasks, began))
+    return told(sender, destination, tasks[0], began, judgment, answer)
+
+
+def exchange(
+    sender: Sender, destination: Destination, make: Callable[[], requests.Request]
+) -> tuple[Judgment, http.Answer | None]:
+    rule = destinations.address_rule(sender.allow_private)
+    try:
+        answer = sender.send(make(), seconds=ATTEMPT_SECONDS, max_bytes=ANSWER_BYTES, allow=rule)
+    except (AddressRefused, ConfigError) as error:
+        return Judgment(verdict=Verdict.DEAD, detail=str(error)[:200], code=type(error).__name__), None
+    except TransportError as error:
+        return Judgment(verdict=Verdict.TRANSIENT, detail=str(error)[:200], code=type(error).__name__), None
+    return destinations.judge(destination, answer, now=sender.clock()), answer
+
+
+def told(
+    sender: Sender,
+    destination: Destination | None,
+    task: Task,
+    began: float,
+    judgment: Judgment,
+    answer: http.Answer | None,
+) -> Told:
+    record = Attempt(
+        at=round(began, 3),
+        verdict=judgment.verdict.value,
+        status=answer.status if answer is not None else None,
+        code=judgment.code,
+        seconds=round(sender.clock() - began, 3),
+        detail=judgment.detail,
+        detail_zh=judgment.detail_zh,
+        event=task.event,
+    )
+    text = answers.redact(destination, answer.text) if destination is not None and answer is not None else None
+    return Told(judgment=judgment, attempt=record, answer=text[:ANSWER_BYTES] if text else None)
+
+
+def _plainer(judgment: Judgment) -> Judgment:
+    english, chinese = REFUSED_CONTENT
+    said = f"{chinese}{judgment.detail_zh}"[:200] if judgment.detail_zh else ""
+    return replace(judgment, detail=f"{english}{judgment.detail}"[:200], detail_zh=said)

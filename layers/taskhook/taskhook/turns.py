@@ -1,0 +1,90 @@
+"""When a destination may be told, where it takes only so many messages: paced before sending, many news in one message.
+
+Every message to a destination with a rate has a slot on the calendar (see slots.py), whoever sends it. Where the next
+slot is some time away, whoever finds that announces himself as the one who speaks next, and all others who come until
+then only say that they wait. When the slot has come he tells one failure by itself, the oldest, or all successes
+together. Who was not in that message speaks for himself a while later, so a speaker that has died costs that while.
+"""
+
+from dataclasses import dataclass, replace
+
+from taskhook import destinations, slots
+from taskhook.destinations.model import Destination
+from taskhook.states import State
+from taskhook.task import Delivery, DeliveryState, Task
+from taskhook.telling import ATTEMPT_SECONDS, Sender
+
+SOON = 2.0
+"""Seconds that the function waits for a slot by itself."""
+LATE = 2.0
+"""Seconds after its slot in which a message may still go: chat tools count in minutes, or forgive a second."""
+JOIN = ATTEMPT_SECONDS + 5.0
+"""Seconds after a message for many that those who are not in it speak for themselves."""
+MOST = 100
+"""News in one message."""
+
+WAITS = "waits for its turn: the destination takes {rate}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Later:
+    """Not now: the delivery as it should be written, with ``next_attempt_at``."""
+
+    delivery: Delivery
+
+
+def turn(sender: Sender, destination: Destination, task: Task, *, patience: float = SOON) -> Later | None:
+    """Returns None at the moment when a message may go; else when to come again."""
+    delivery, now = task.deliveries[destination.name], sender.clock()
+    standing = sender.ledger.standing(destination.name)
+    if standing.until > now:
+        return _later(delivery, standing.until, reason="the destination has asked for a pause")
+    rate = destinations.rate(destination)
+    if rate is None:
+        return None
+    if delivery.slot is not None and now <= delivery.slot + LATE:
+        _sleep_until(sender, delivery.slot)
+        return None
+    reason, together = WAITS.format(rate=rate), destinations.digest(destination) is not None
+    if together and standing.next_at > now:
+        return _joins(sender, destination, task, standing.next_at, reason)
+    slot = sender.calendar.reserve(f"slots#out#{destination.name}", slots.rate(rate, 1.0), now, now=now).at
+    if slot - now <= patience:
+        _sleep_until(sender, slot)
+        return None
+    if together:
+        at = sender.ledger.plan(destination.name, slot, now=now)
+        if at != slot:
+            return _joins(sender, destination, task, at, reason)
+        sender.ledger.wait(destination.name, task.id, now=now)
+    return _later(replace(delivery, slot=slot), slot, reason=reason)
+
+
+def _joins(sender: Sender, destination: Destination, task: Task, at: float, reason: str) -> Later:
+    sender.ledger.wait(destination.name, task.id, now=sender.clock())
+    return _later(task.deliveries[destination.name], at + JOIN, reason=reason)
+
+
+def _later(delivery: Delivery, at: float, *, reason: str) -> Later:
+    return Later(delivery=replace(delivery, next_attempt_at=at, reason=reason))
+
+
+def _sleep_until(sender: Sender, at: float) -> None:
+    sender.sleep(max(0.0, at - sender.clock()))
+
+
+def spoken_of(sender: Sender, destination: Destination, task: Task) -> list[Task]:
+    """Whose news should go in the message that ``task`` has the turn for: its own, somebody else's, or many."""
+    name = destination.name
+    if task.deliveries[name].slot is None or destinations.digest(destination) is None:
+        return [task]
+    waiting = [one.task for one in sender.ledger.waiting(name)][:MOST]
+    others = [one for one in sender.store.get_many([id for id in waiting if id != task.id]) if _waits(one, name)]
+    everybody = sorted([task, *others], key=lambda one: one.observed_at or 0.0)
+    failures = [one for one in everybody if one.state is not State.SUCCEEDED]
+    return failures[:1] or everybody
+
+
+def _waits(task: Task, name: str) -> bool:
+    delivery = task.deliveries.get(name)
+    return task.state.terminal and task.open and delivery is not None and delivery.state is DeliveryState.PENDING
