@@ -4,12 +4,12 @@ import argparse
 import os
 import platform
 
-from benchmarks import catalogue, footprint, poll, throughput
+from benchmarks import catalogue, egress, footprint, poll, sender, throughput
 from benchmarks.cost import __main__ as cost
 from benchmarks.limits import __main__ as limits
 
 SIZES = (10, 100, 1000, 5000)
-WHICH = ("footprint", "catalogue", "poll", "limits", "throughput", "cost")
+WHICH = ("footprint", "catalogue", "poll", "egress", "sender", "limits", "throughput", "cost")
 
 
 def main() -> None:
@@ -25,6 +25,10 @@ def main() -> None:
         catalogue.main()
     if options.which in (None, "poll"):
         poll.main()
+    if options.which in (None, "egress"):
+        egress.main()
+    if options.which in (None, "sender"):
+        sender.main()
     if options.which in (None, "limits"):
         limits.main()
     if options.which in (None, "throughput"):

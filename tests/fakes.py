@@ -24,7 +24,7 @@ def make_settings(**changes: Any) -> Settings:
     """Of a function that needs little of the template."""
     nothing = Settings(
         table="tasks", open_index="", batch_index="", parameters="", tasks_queue="tasks", progress_queue="progress",
-        state_machine="", key="", allow_private=False, allow_insecure=False, patience=0, delivery_attempts=0,
+        state_machine="", key="", allow_private=False, destination_ports=frozenset({443, 8443}), allow_insecure=False, patience=0, delivery_attempts=0,
         more_regions=frozenset(), retention=0, provider_rate=10, sleeping_polls=1,
         wake_lead=1.5, memory=128, machine="aarch64",
     )  # fmt: skip

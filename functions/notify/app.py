@@ -31,6 +31,7 @@ def sender() -> Sender:
         ledger=Ledger(settings()),
         calendar=Calendar(settings()),
         allow_private=settings().allow_private,
+        ports=settings().destination_ports,
         attempts=settings().delivery_attempts,
         clock=time.time,
         sleep=time.sleep,

@@ -51,6 +51,7 @@ def installation() -> Installation:
         find=Catalogue(parameters().provider).find,
         destination=parameters().destination,
         allow_private=settings().allow_private,
+        ports=settings().destination_ports,
         more_regions=settings().more_regions,
     )
 
@@ -69,7 +70,9 @@ def ledger() -> Ledger:
 @cache
 def registry() -> Any:
     here = settings()
-    return registry_module().Registry(parameters=parameters(), ledger=ledger(), allow_private=here.allow_private)
+    return registry_module().Registry(
+        parameters=parameters(), ledger=ledger(), allow_private=here.allow_private, ports=here.destination_ports
+    )
 
 
 @cache
@@ -83,6 +86,7 @@ def sender() -> Any:
         ledger=ledger(),
         calendar=slots.Calendar(settings()),
         allow_private=settings().allow_private,
+        ports=settings().destination_ports,
         attempts=settings().delivery_attempts,
         clock=time.time,
         sleep=time.sleep,

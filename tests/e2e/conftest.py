@@ -18,6 +18,7 @@ from local.simulator import ALIBABA, TENCENT, TENCENT_EXPIRED, Credential, Simul
 from local.stack import Stack
 
 SECRET = "whsec_" + "dGhpcyBpcyBhIHNlY3JldCBvZiB0aGUgdGVzdHM="
+BOT_TOKEN = "xoxb-" + "simulated-bot-token"
 ENDED = ("succeeded", "failed", "partial", "canceled", "timed_out", "lost", "stopped")
 
 OVER_THE_LIMIT = ("refused RequestLimitExceeded", "refused 4400", "refused Throttling.User")
@@ -68,6 +69,17 @@ def config_for(sim: Simulator, rx: Receiver) -> dict[str, dict[str, dict[str, An
             "drip": {**webhook, "url": rx.url("/hook/drip")},
             "nobody": {**webhook, "url": f"http://127.0.0.1:{free_port()}/"},
             "no-service": {"type": "slack", "url": rx.url("/slack/no_service")},
+            "failures": {**webhook, "url": rx.url("/hook"), "filter": {"states": ["failed", "lost"]}},
+            "leaving": {**webhook, "url": rx.url("/hook/gone")},
+            "unheard": {**webhook, "url": rx.url("/hook/down"), "escalate": {"to": "oncall", "after_seconds": 3}},
+            "oncall": {"type": "slack", "url": rx.url("/slack"), "language": "zh"},
+            "bot": {"type": "slack_bot", "url": rx.url("/slack-api/"), "token": BOT_TOKEN, "channel": "C0123456789"},
+            "robot": {"type": "dingtalk", "url": rx.url("/dingtalk?access_token=robot"), "language": "zh"},
+            "discord": {"type": "discord", "url": rx.url("/discord/api/webhooks/1/discord-token")},
+            "teams": {"type": "teams", "url": rx.url("/teams")},
+            "feishu": {"type": "feishu", "url": rx.url("/feishu/open-apis/bot/v2/hook/feishu-token"), "language": "zh"},
+            "wecom": {"type": "wecom", "url": rx.url("/wecom?key=wecom-key")},
+            "events": {**webhook, "url": rx.url("/hook"), "format": "cloudevents", "progress": True},
         },
     }
 

@@ -15,12 +15,13 @@ OUTCOMES = {
     "shaky": ("delivered", 2),
     "busy": ("delivered", 2),
     "paused": ("delivered", 2),
-    "down": ("failed", 3),
-    "nobody": ("failed", 3),
-    "drip": ("failed", 3),
-    "gone": ("failed", 1),
-    "redirect": ("failed", 1),
-    "no-service": ("failed", 1),
+    "down": ("held", 3),
+    "nobody": ("held", 3),
+    "drip": ("held", 3),
+    "gone": ("held", 1),
+    "redirect": ("held", 1),
+    "no-service": ("held", 1),
+    "failures": ("skipped", 0),
 }
 
 
@@ -76,12 +77,12 @@ def test_a_redirect_is_not_followed(world: World, told: dict[str, Any]) -> None:
     assert not world.news_of(redirected[0].json["data"]["id"])
 
 
-def test_undelivered_news_is_kept_whole_on_its_queue(world: World, told: dict[str, Any]) -> None:
-    kept = [json.loads(one) for one in world.messages_on("UndeliveredQueueUrl")]
-    mine = [one for one in kept if one["id"] in told["ids"]]
-    assert {one["destination"] for one in mine} == {name for name, (state, _) in OUTCOMES.items() if state == "failed"}
-    assert all(one["type"] == "task.succeeded" and one["data"]["task_id"] == "instant-d" for one in mine)
-    assert not [one for one in mine if "whsec_" in json.dumps(one) or "127.0.0.1" in json.dumps(one["data"])]
+def test_every_answer_is_kept_and_explained(told: dict[str, Any]) -> None:
+    [attempt] = told["deliveries"]["no-service"]["log"]
+    assert (attempt["status"], attempt["code"], attempt["answer"]) == (404, "no_service", "no_service")
+    assert "webhook was removed" in attempt["detail"]
+    assert attempt["detail_zh"]
+    assert told["deliveries"]["failures"]["reason"] == "the destination's filter on states leaves it out"
 
 
 def test_a_destination_of_the_task_itself_is_told_and_never_shown(world: World) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from cloudevents.core.base import BaseCloudEvent
 from cloudevents.core.bindings.http import HTTPMessage, from_structured_event
-from cloudevents.core.v1.event import CloudEvent
 from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
@@ -199,7 +199,7 @@ def test_the_type_of_the_credentials_is_no_secret() -> None:
 # --- CloudEvents ---
 
 
-def as_event(task: Task, *keys: str, **options: Any) -> tuple[CloudEvent, bytes, dict[str, str]]:
+def as_event(task: Task, *keys: str, **options: Any) -> tuple[BaseCloudEvent, bytes, dict[str, str]]:
     body, headers = sent(task, *keys, format="cloudevents", **options)
     event = from_structured_event(HTTPMessage(headers=headers, body=body))
     return event, body, headers

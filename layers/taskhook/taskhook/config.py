@@ -21,6 +21,8 @@ class Settings:
     key: str
     """The KMS key that a task's own destinations are sealed with."""
     allow_private: bool
+    destination_ports: frozenset[int]
+    """Ports that news may be sent to."""
     allow_insecure: bool
     patience: float
     """Seconds that a provider may be out of order before a task counts as lost."""
@@ -54,6 +56,7 @@ def settings() -> Settings:
         state_machine=env.get("STATE_MACHINE", ""),
         key=env.get("KEY", ""),
         allow_private=env.get("ALLOW_PRIVATE_DESTINATIONS", "false") == "true",
+        destination_ports=frozenset(map(int, env.get("DESTINATION_PORTS", "443 8443").replace(",", " ").split())),
         allow_insecure=env.get("ALLOW_INSECURE_ENDPOINTS", "false") == "true",
         patience=float(env.get("PATIENCE_SECONDS", "21600")),
         delivery_attempts=int(env.get("DELIVERY_ATTEMPTS", "12")),

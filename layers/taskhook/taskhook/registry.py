@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +33,7 @@ class Registry:
     parameters: Parameters
     ledger: Ledger
     allow_private: bool
+    ports: Collection[int] = urls.DEFAULT_PORTS
 
     def all(self) -> dict[str, Any]:
         found = self.parameters.destinations().items()
@@ -46,7 +47,7 @@ class Registry:
         if not NAME.fullmatch(name):
             raise invalid([FieldError("name", "must be 1 to 64 letters, digits, hyphens or underscores")])
         record = parse_object(body)
-        faults = destinations.check(record, allow_private=self.allow_private)
+        faults = destinations.check(record, allow_private=self.allow_private, ports=self.ports)
         if faults:
             raise invalid([FieldError(fault.field, fault.message) for fault in faults])
         text = json.dumps(record)
@@ -72,7 +73,7 @@ class Registry:
         standing = self.ledger.standing(name)
         held = len(self.ledger.held(name)) if standing.holding is not None else 0
         try:
-            destination = destinations.parse(name, text, allow_private=self.allow_private)
+            destination = destinations.parse(name, text, allow_private=self.allow_private, ports=self.ports)
         except ConfigError as error:
             return {"name": name, "state": "broken", "reason": str(error), "held": held}
         return {**_shown(destination), **_health(destination, standing, version), "held": held}
@@ -114,7 +115,7 @@ def test(sender: Sender, name: str) -> dict[str, Any]:
     except ConfigError:
         raise _unknown(name) from None
     try:
-        destination = destinations.parse(name, text, allow_private=sender.allow_private)
+        destination = destinations.parse(name, text, allow_private=sender.allow_private, ports=sender.ports)
     except ConfigError as error:
         raise ProblemError(409, f"The destination cannot work as it is stored: {error}") from None
     done = telling.tell(sender, destination, _test_task(sender, name))

@@ -1,6 +1,6 @@
 """One message to one destination: written, sent, and judged by what came back."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
@@ -9,6 +9,7 @@ import requests
 from taskhook import destinations, http
 from taskhook.destinations import answers
 from taskhook.destinations.model import Destination, Judgment, Verdict
+from taskhook.destinations.urls import DEFAULT_PORTS
 from taskhook.errors import AddressRefused, ConfigError, TransportError
 from taskhook.ledger import Ledger
 from taskhook.queues import Queues
@@ -38,6 +39,8 @@ class Sender:
     ledger: Ledger
     calendar: Calendar
     allow_private: bool
+    ports: Collection[int] = DEFAULT_PORTS
+    """That a destination's URL may name."""
     attempts: int
     clock: Callable[[], float]
     sleep: Callable[[float], None]
@@ -65,7 +68,7 @@ def destination_of(sender: Sender, task: Task, name: str) -> tuple[Destination, 
         text, version = sender.seal.open(task.id, sealed), ""
     else:
         text, version = sender.parameters.versioned_destination(name)
-    return destinations.parse(name, text, allow_private=sender.allow_private), version
+    return destinations.parse(name, text, allow_private=sender.allow_private, ports=sender.ports), version
 
 
 def tell(sender: Sender, destination: Destination, task: Task) -> Told:

@@ -3,7 +3,7 @@
 import difflib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from taskhook.accounts import Account
 from taskhook.api.document import JsonObject, join, parse_object, repeated
 from taskhook.api.problem import FieldError, invalid
 from taskhook.destinations.model import Destination
+from taskhook.destinations.urls import DEFAULT_PORTS
 from taskhook.errors import CatalogueError, ConfigError
 from taskhook.providers import REGION, catalogue
 from taskhook.providers.model import Provider
@@ -54,6 +55,7 @@ class Installation:
     find: Callable[[str], Provider | None]
     destination: Callable[[str], str]
     allow_private: bool
+    ports: Collection[int] = DEFAULT_PORTS
     more_regions: frozenset[str] = frozenset()
 
 
@@ -196,7 +198,7 @@ class _Reader:
         if not isinstance(value, dict):
             self._fault(field, "must be the name of a destination or an object with its type and url")
             return {}
-        faults = destinations.check(value, allow_private=self._here.allow_private)
+        faults = destinations.check(value, allow_private=self._here.allow_private, ports=self._here.ports)
         for fault in faults:
             self._fault(join(field, fault.field) if fault.field else field, fault.message)
         if faults:
@@ -204,7 +206,7 @@ class _Reader:
         if len(json.dumps(value).encode()) > LONGEST_SEALED:
             self._fault(field, f"is too long: at most {LONGEST_SEALED} bytes as JSON can be sealed")
         label = destinations.label(value)
-        self._note(destinations.parse(label, json.dumps(value), allow_private=self._here.allow_private))
+        self._note(self._parsed(label, json.dumps(value)))
         return {label: value}
 
     def _named(self, field: str, name: str) -> dict[str, Mapping[str, Any] | None]:
@@ -212,12 +214,16 @@ class _Reader:
             self._fault(field, "must be 1 to 64 letters, digits, hyphens or underscores")
             return {}
         try:
-            self._note(destinations.parse(name, self._here.destination(name), allow_private=self._here.allow_private))
+            self._note(self._parsed(name, self._here.destination(name)))
         except ConfigError as error:
             fallback = "" if "notify" in self._document else " (notify was left out, which means ['default'])"
             self._fault(field, f"{error}{fallback}")
             return {}
         return {name: None}
+
+    def _parsed(self, name: str, text: str) -> Destination:
+        here = self._here
+        return destinations.parse(name, text, allow_private=here.allow_private, ports=here.ports)
 
     def _note(self, destination: Destination) -> None:
         if destination.progress or destinations.live(destination) is not None:

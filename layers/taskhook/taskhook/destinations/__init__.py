@@ -4,7 +4,7 @@ import difflib
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -47,23 +47,29 @@ def _channel(type: str) -> Channel:
     return row
 
 
-def check(record: Mapping[str, Any], *, allow_private: bool, resolve: bool = True) -> list[Fault]:
+def check(
+    record: Mapping[str, Any],
+    *,
+    allow_private: bool,
+    resolve: bool = True,
+    ports: Collection[int] = urls.DEFAULT_PORTS,
+) -> list[Fault]:
     """Every fault of a destination that a request brings along, at once. No message shows a value.
 
     With ``resolve`` the host's name is looked up, which takes two seconds at most.
     """
     if not isinstance(record, Mapping):
         return [Fault(field="", message="must be an object")]
-    return _faults(record, allow_private=allow_private, resolve=resolve, strict=True)
+    return _faults(record, allow_private=allow_private, resolve=resolve, strict=True, ports=ports)
 
 
-def parse(name: str, text: str, *, allow_private: bool) -> Destination:
+def parse(name: str, text: str, *, allow_private: bool, ports: Collection[int] = urls.DEFAULT_PORTS) -> Destination:
     """The destination in one SSM parameter, or in a task's own record. Keys that nobody knows are left alone.
 
     Raises ConfigError that names the keys at fault and never shows a value: any of them may be a secret.
     """
     record = _record(name, text)
-    faults = _faults(record, allow_private=allow_private, resolve=False, strict=False)
+    faults = _faults(record, allow_private=allow_private, resolve=False, strict=False, ports=ports)
     if faults:
         words = "; ".join(f'"{fault.field}" {fault.message}' for fault in faults)
         raise ConfigError(f"destination '{name}': {words}")
@@ -133,14 +139,16 @@ def _record(name: str, text: str) -> dict[str, Any]:
     return record
 
 
-def _faults(record: Mapping[str, Any], *, allow_private: bool, resolve: bool, strict: bool) -> list[Fault]:
+def _faults(
+    record: Mapping[str, Any], *, allow_private: bool, resolve: bool, strict: bool, ports: Collection[int]
+) -> list[Fault]:
     type = record.get("type")
     if type not in TYPES:
         return [Fault(field="type", message=_no_type(type))]
     channel = _channel(type)
     return [
         *(_unknown(record, channel) if strict else ()),
-        *_url_faults(record.get("url", channel.url), allow_private=allow_private, resolve=resolve),
+        *_url_faults(record.get("url", channel.url), allow_private=allow_private, resolve=resolve, ports=ports),
         *common.faults(record),
         *channel.check(record),
     ]
@@ -158,8 +166,8 @@ def _unknown(record: Mapping[str, Any], channel: Channel) -> list[Fault]:
     return [Fault(field=name[:64], message=message) for name in record if name not in known]
 
 
-def _url_faults(url: Any, *, allow_private: bool, resolve: bool) -> list[Fault]:
+def _url_faults(url: Any, *, allow_private: bool, resolve: bool, ports: Collection[int]) -> list[Fault]:
     if not isinstance(url, str):
         return [Fault(field="url", message="is required" if url is None else "must be a text")]
-    found = urls.faults(url, allow_private=allow_private, resolve=resolve)
+    found = urls.faults(url, allow_private=allow_private, resolve=resolve, ports=ports)
     return [Fault(field="url", message=message) for message in found]

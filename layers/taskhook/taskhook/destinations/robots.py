@@ -77,7 +77,8 @@ def octets(text: str) -> int:
 
 def fit(text: str, most: int, safe: Safe) -> str:
     """One line of at most so many bytes. It is cut first: half a character of two would be shown."""
-    return safe(cut(one_line(text), most, lambda part: octets(safe(part))))
+    # A character has a byte at least, so nothing beyond them can stay; to measure it would only take time.
+    return safe(cut(one_line(text)[: most + 1], most, lambda part: octets(safe(part))))
 
 
 def headline(task: Task, language: Language, most: int, safe: Safe) -> str:

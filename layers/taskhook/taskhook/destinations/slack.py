@@ -76,7 +76,7 @@ def _post(destination: Destination, message: Mapping[str, Any]) -> requests.Requ
 # --- the answer ------------------------------------------------------------------------------------------------------
 
 _NEW_URL = "make a new incoming webhook and store its URL"
-_NEW_URL_ZH = "请新建 Incoming Webhook 并保存其 URL"
+_NEW_URL_ZH = "新建 Incoming Webhook 并保存其 URL"
 _ILL_FORMED: answers.Row = (Verdict.BAD_CONTENT, "the message is not well-formed", "消息格式不正确")
 _EMPTY: answers.Row = (Verdict.BAD_CONTENT, "the message has no text", "消息没有文本")
 _TOO_LONG: answers.Row = (Verdict.BAD_CONTENT, "the message is too long", "消息过长")
@@ -97,9 +97,9 @@ ERRORS: Mapping[str, answers.Row] = {
     "channel_not_found": (
         Verdict.DEAD,
         f"the channel does not exist any more: {_NEW_URL}",
-        f"频道已不存在：{_NEW_URL_ZH}",
+        f"频道已不存在：请{_NEW_URL_ZH}",
     ),
-    "invalid_token": (Verdict.DEAD, f"the URL is not valid: {_NEW_URL}", f"URL 无效：{_NEW_URL_ZH}"),
+    "invalid_token": (Verdict.DEAD, f"the URL is not valid: {_NEW_URL}", f"URL 无效：请{_NEW_URL_ZH}"),
     "no_active_hooks": (
         Verdict.DEAD,
         f"the webhook is switched off: switch it on, or {_NEW_URL}",
@@ -108,7 +108,7 @@ ERRORS: Mapping[str, answers.Row] = {
     "no_service": (
         Verdict.DEAD,
         f"the webhook was removed or switched off: {_NEW_URL}",
-        f"Webhook 已删除或停用：{_NEW_URL_ZH}",
+        f"Webhook 已删除或停用：请{_NEW_URL_ZH}",
     ),
     "no_service_id": (
         Verdict.DEAD,
@@ -118,7 +118,7 @@ ERRORS: Mapping[str, answers.Row] = {
     "no_team": (
         Verdict.DEAD,
         f"the workspace does not exist, or the URL is wrong: {_NEW_URL}",
-        f"工作区不存在或 URL 有误：{_NEW_URL_ZH}",
+        f"工作区不存在或 URL 有误：请{_NEW_URL_ZH}",
     ),
     "posting_to_general_channel_denied": (
         Verdict.DEAD,
@@ -129,7 +129,7 @@ ERRORS: Mapping[str, answers.Row] = {
     "user_not_found": (
         Verdict.DEAD,
         f"who was to be told does not exist any more: {_NEW_URL}",
-        f"接收人已不存在：{_NEW_URL_ZH}",
+        f"接收人已不存在：请{_NEW_URL_ZH}",
     ),
     "invalid_attachments": _ILL_FORMED,
     "invalid_blocks": _ILL_FORMED,

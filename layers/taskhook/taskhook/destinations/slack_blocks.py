@@ -61,7 +61,7 @@ def text(task: Task, language: Language = Language.ENGLISH, most: int = FULL.tex
             _headline(task, language, _TITLE),
             _named(task, language),
             *_spans(task, language),
-            *_reason(task, language, "{}", most, most),
+            *_reason(task, language, "{}" + wording.colon(language), most, most),
             *_failed(task, language, "{}" + _end(language), most, _safe),
         ]
     )
@@ -69,7 +69,7 @@ def text(task: Task, language: Language = Language.ENGLISH, most: int = FULL.tex
 
 def blocks(task: Task, language: Language = Language.ENGLISH, room: Room = FULL) -> list[Block]:
     facts = [_mrkdwn(f"*{label}*\n{value}") for label, value in _facts(task, language)]
-    reason = _reason(task, language, "*{}*", room.reason, room.hint)
+    reason = _reason(task, language, "*{}" + _end(language) + "* ", room.reason, room.hint)
     failed = _failed(task, language, "*{}*", room.resources, _code)
     return [
         _header(_headline(task, language, LONGEST_HEADER)),
@@ -110,11 +110,7 @@ def _reason(task: Task, language: Language, marked: str, most: int, most_hint: i
     if not problem:
         return []
     parts = [("why", wording.explained(problem, language), most), ("to_do", problem.hint or "", min(most_hint, _HINT))]
-    return [
-        f"{marked.format(wording.label(name, language) + _end(language))} {_safe(words, room)}"
-        for name, words, room in parts
-        if words
-    ]
+    return [marked.format(wording.label(name, language)) + _safe(words, room) for name, words, room in parts if words]
 
 
 def _failed(task: Task, language: Language, marked: str, most: int, shown: Shown) -> list[str]:

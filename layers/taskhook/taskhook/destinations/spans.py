@@ -30,6 +30,6 @@ def _expected(task: Task, language: Language, clock: Clock) -> list[tuple[str, s
 
 def bar(done: float) -> str:
     """``▓▓▓▓░░░░░░ 45 %``. A hundred is for what is done, so nothing is rounded up."""
-    part = min(max(done, 0.0), 1.0)
+    part = min(1.0, max(0.0, done))  # in this order what is no number is nothing
     full = int(part * _TENTHS)
     return f"{'▓' * full}{'░' * (_TENTHS - full)} {int(part * 100)} %"

@@ -60,8 +60,8 @@ _DIGEST = 17_000
 _MARKDOWN = re.compile(r"([\\*_~`|<>\[\]()!#+-])")
 
 _OLD = (
-    "must be that of a Workflows webhook, as the connectors of Office 365 have ended: in Teams, open the channel's menu, "
-    "Workflows, 'Send webhook alerts to a channel', and copy the URL from there"
+    "must be that of a Workflows webhook, as the connectors of Office 365 have ended: in Teams, open the menu of the "
+    "channel, Workflows, 'Send webhook alerts to a channel', and copy the URL from there"
 )
 _UNSIGNED = "must end with its signature (&sig=...): let anyone trigger the workflow, and copy the whole URL"
 _WORKFLOWS = (".logic.azure.com", ".api.powerplatform.com")
