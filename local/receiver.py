@@ -16,25 +16,33 @@
 | `/hook/gone`, `/hook/redirect`, `/hook/reset` | 410; 307 to `/hook`; TCP reset |
 | `/hook/drip` | a byte each half second for a minute |
 | `/hook/huge` | 200 and a body that goes on for 100 MB |
+| `/hook/rubbish` | 200 and a page of HTML, as a proxy or a log-in would answer |
+| `/hook/bomb` | 200 and 100 MB that come as 100 KB of gzip |
+| `/slack-api/...`, `/discord`, `/teams`, `/dingtalk`, `/feishu`, `/wecom` | as chats.py says |
 
-Signatures are verified by the `standardwebhooks` library, the specification's own.
+Signatures of `/hook` are verified by the `standardwebhooks` library, the specification's own.
 """
 
 import json
 import re
 import threading
 import time
+import zlib
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Self
 
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
+from local.chats import Chats
 from local.simulator.loopback import LoopbackServer, Reply, Request, text_reply
 
 DRIP_BYTES, DRIP_PAUSE = 120, 0.5
 HUGE_CHUNK, HUGE_CHUNKS = b"x" * 65_536, 1_600  # 100 MB
+PAGE = "<!DOCTYPE html>\n<html><head><title>Please log in</title></head><body>ok</body></html>\n"
+LONGEST_SAID = 10_000
 ATTEMPTS_REMEMBERED_BY = "webhook-id"
 
 
@@ -42,7 +50,8 @@ ATTEMPTS_REMEMBERED_BY = "webhook-id"
 class Message:
     """``verified``: the signature was right; ``None`` where nothing is signed. ``status``: what was answered (0: none).
 
-    ``attempt`` counts the deliveries of this path and webhook-id from 1; header names are lower case.
+    ``attempt`` counts the deliveries of this path and webhook-id from 1; header names are lower case. ``said`` is the
+    body of the answer, where it was a short one.
     """
 
     path: str
@@ -52,6 +61,7 @@ class Message:
     verified: bool | None
     status: int
     attempt: int
+    said: str = ""
 
     @property
     def json(self) -> Any:
@@ -59,12 +69,24 @@ class Message:
 
 
 class Receiver:
-    """Serves from construction until ``close``. ``show`` is called with each message, in the serving thread."""
+    """Serves from construction until ``close``. ``show`` is called with each message, in the serving thread.
+
+    The ``chat_`` arguments are those of Chats: by the names of the services, as in ``{"dingtalk": (20, 60.0)}``.
+    """
 
     def __init__(
-        self, *, secret: str | None = None, port: int = 0, show: Callable[[Message], None] | None = None
+        self,
+        *,
+        secret: str | None = None,
+        port: int = 0,
+        show: Callable[[Message], None] | None = None,
+        chat_secrets: Mapping[str, str] | None = None,
+        chat_keywords: Mapping[str, str] | None = None,
+        chat_limits: Mapping[str, tuple[int, float]] | None = None,
+        chat_token: str | None = None,
     ) -> None:
         self._webhook = Webhook(secret) if secret else None
+        self.chats = Chats(secrets=chat_secrets, keywords=chat_keywords, limits=chat_limits, token=chat_token)
         self._show = show
         self._messages: list[Message] = []
         self._attempts: Counter[tuple[str, str]] = Counter()
@@ -101,8 +123,11 @@ class Receiver:
 
     def _respond(self, request: Request) -> Reply:
         attempt = self._count(request)
-        verified = self._verify(request) if request.path.startswith("/hook") else None
-        reply = _behave(request.path, attempt=attempt, verified=verified, url=self.url())
+        verified = self._verify(request)
+        if self.chats.plays(request):
+            reply = self.chats.respond(request)
+        else:
+            reply = _behave(request.path, attempt=attempt, verified=verified, url=self.url())
         message = Message(
             path=request.path,
             headers=request.headers,
@@ -111,6 +136,7 @@ class Receiver:
             verified=verified,
             status=0 if reply.reset else reply.status,
             attempt=attempt,
+            said=reply.body.decode() if len(reply.body) <= LONGEST_SAID else "",
         )
         with self._arrived:
             self._messages.append(message)
@@ -126,7 +152,9 @@ class Receiver:
             return self._attempts[key]
 
     def _verify(self, request: Request) -> bool | None:
-        if self._webhook is None:
+        if self.chats.plays(request):
+            return self.chats.verify(request)
+        if self._webhook is None or not request.path.startswith("/hook"):
             return None
         try:
             self._webhook.verify(request.body, dict(request.headers), json_parse=False)
@@ -138,6 +166,8 @@ class Receiver:
 def _behave(path: str, *, attempt: int, verified: bool | None, url: str) -> Reply:
     if path in _ALWAYS:
         return _ALWAYS[path]
+    if path == "/hook/bomb":
+        return Reply(body=_bomb(), headers={"Content-Encoding": "gzip", "Content-Type": "text/plain"})
     if path == "/hook/redirect":
         return Reply(status=307, headers={"Location": url})
     if slow := re.fullmatch(r"/hook/slow/(\d+(?:\.\d+)?)", path):
@@ -153,6 +183,13 @@ def _accept(verified: bool | None, *, delay: float = 0.0) -> Reply:
     return Reply(status=204, delay=delay)
 
 
+@cache
+def _bomb() -> bytes:
+    """When first asked for: it takes a moment."""
+    squeeze = zlib.compressobj(9, wbits=31)  # 31: with the header of gzip
+    return b"".join([*(squeeze.compress(HUGE_CHUNK) for _ in range(HUGE_CHUNKS)), squeeze.flush()])
+
+
 _DOWN = text_reply("down", status=500)
 _BUSY = {"Retry-After": "1"}
 _ALWAYS: Mapping[str, Reply] = {
@@ -163,6 +200,7 @@ _ALWAYS: Mapping[str, Reply] = {
     "/hook/gone": text_reply("gone", status=410),
     "/hook/reset": Reply(reset=True),
     "/hook/drip": Reply(chunks=(b".",) * DRIP_BYTES, pause=DRIP_PAUSE),
+    "/hook/rubbish": text_reply(PAGE, content_type="text/html; charset=utf-8"),
     "/hook/huge": Reply(chunks=(HUGE_CHUNK,) * HUGE_CHUNKS),
 }
 _UNSTEADY: Mapping[str, Reply] = {

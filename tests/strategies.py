@@ -11,6 +11,7 @@ from taskhook.task import Attempt, Delivery, DeliveryState, Estimate, Problem, R
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 some_text = texts.filter(bool)
 times = st.floats(0, 2e9).map(lambda value: round(value, 3))
+moments = st.floats(1, 2e9).map(lambda value: round(value, 3))
 numbers = st.integers(0, 2**40)
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts
@@ -31,13 +32,23 @@ attempts = st.builds(
     seconds=times,
     detail=texts,
     event=some_text,
+    code=st.none() | some_text,
+    detail_zh=texts,
 )
 deliveries = st.builds(
     Delivery,
     state=st.sampled_from(DeliveryState),
     attempts=numbers,
-    next_attempt_at=st.none() | times,
+    tries=numbers,
+    next_attempt_at=st.none() | moments,
     log=st.lists(attempts, max_size=3).map(tuple),
+    reason=st.none() | some_text,
+    forced=st.booleans(),
+    slot=st.none() | moments,
+    live=st.booleans(),
+    message=st.none() | st.dictionaries(some_text, texts, min_size=1, max_size=2),
+    first_at=st.none() | moments,
+    told_at=st.none() | moments,
 )
 tasks = st.builds(
     Task,

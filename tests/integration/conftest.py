@@ -16,6 +16,7 @@ import pytest
 from moto import mock_aws
 
 from taskhook import aws, config
+from taskhook.ledger import Ledger
 from taskhook.store import Store
 from taskhook.task import Task
 
@@ -66,7 +67,7 @@ class Cloud:
         table = self.properties("Tasks")
         self.client("dynamodb").create_table(TableName=f"{self.stack}-tasks", **{key: table[key] for key in schema})
         self.made["Tasks"] = f"{self.stack}-tasks"
-        for name in ("TasksQueue", "UndeliveredQueue"):
+        for name in ("TasksQueue", "ProgressQueue"):
             self.made[name] = self.client("sqs").create_queue(QueueName=f"{self.stack}-{name}")["QueueUrl"]
         definition = json.dumps({"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}})
         self.made["WatchTask"] = self.client("stepfunctions").create_state_machine(
@@ -125,6 +126,11 @@ class Cloud:
         self.function("ReconcileFunction")
         return Store(config.settings(), self.client("dynamodb"))
 
+    @property
+    def ledger(self) -> Ledger:
+        self.function("ReconcileFunction")
+        return Ledger(config.settings(), self.client("dynamodb"))
+
     def task(self, id: str) -> Task:
         task = self.store.get(id)
         assert task is not None
@@ -149,9 +155,11 @@ class Cloud:
 
 
 _NUMBERS = itertools.count(1)
-_REMEMBERED = ("desk", "installation", "parameters", "starter", "watcher", "sender", "reconciler")
+_REMEMBERED = (
+    "desk", "installation", "ledger", "parameters", "registry", "starter", "watcher", "sender", "reconciler",
+)  # fmt: skip
 _ENVIRONMENT = (
-    "TABLE", "OPEN_INDEX", "PARAMETERS", "TASKS_QUEUE", "UNDELIVERED_QUEUE", "STATE_MACHINE", "KEY",
+    "TABLE", "OPEN_INDEX", "PARAMETERS", "TASKS_QUEUE", "PROGRESS_QUEUE", "STATE_MACHINE", "KEY",
     "ALLOW_PRIVATE_DESTINATIONS", "ALLOW_INSECURE_ENDPOINTS", "PATIENCE_SECONDS", "DELIVERY_ATTEMPTS", "RETENTION_DAYS",
 )  # fmt: skip
 """Everything that config.py reads. What the template does not give to a function is not there when it runs."""
@@ -226,7 +234,7 @@ type Call = Callable[..., Reply]
 def request_event(method: str, path: str, body: str | None, *, encoded: bool = False) -> dict[str, Any]:
     """As API Gateway sends it to a function behind a REST API."""
     return {
-        "resource": re.sub(r"^/tasks/[^/]+", "/tasks/{id}", path),
+        "resource": re.sub(r"^/(tasks|destinations)/[^/]+", r"/\1/{id}", path),
         "path": path,
         "httpMethod": method,
         "headers": {"Content-Type": "application/json", "x-api-key": "s3cr3t-api-key"},

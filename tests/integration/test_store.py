@@ -16,7 +16,8 @@ from tests.integration.conftest import Cloud
 from tests.strategies import tasks
 
 DONE = Delivery(state=DeliveryState.DELIVERED, attempts=1)
-FAILED = Delivery(state=DeliveryState.HELD, attempts=12)
+HELD = Delivery(state=DeliveryState.HELD, attempts=12, reason="gone")
+SEALED = {"webhook-a.b.example-1": "sealed text"}
 
 
 @pytest.fixture
@@ -136,10 +137,11 @@ def test_the_end_of_a_task_with_somebody_to_tell_leaves_it_open(
 def test_destinations_are_added_while_a_look_goes_on(store: Store, make_task: MakeTask) -> None:
     task = make_task()
     store.create(task)
-    store.add_deliveries(task, {"late": None, "webhook-a.b.example-1": "sealed text"})
+    store.add_deliveries(task, {"late": Delivery(), "webhook-a.b.example-1": Delivery(live=True)}, SEALED)
     saved = store.save_look(replace(task, state=State.RUNNING))
     assert set(saved.deliveries) == {"ops", "late", "webhook-a.b.example-1"}
-    assert saved.sealed == {"webhook-a.b.example-1": "sealed text"}
+    assert saved.sealed == SEALED
+    assert saved.deliveries["webhook-a.b.example-1"].live
 
 
 @pytest.mark.parametrize("changed", [{"watch": 2}, {"state": State.SUCCEEDED}])
@@ -147,10 +149,10 @@ def test_destinations_are_not_added_to_a_watch_that_is_over(store: Store, make_t
     task = make_task()
     store.create(replace(task, **changed))
     with pytest.raises(StoreConflict):
-        store.add_deliveries(task, {"late": None})
+        store.add_deliveries(task, {"late": Delivery()}, {})
 
 
-@pytest.mark.parametrize("ended", [DONE, FAILED])
+@pytest.mark.parametrize("ended", [DONE, HELD])
 def test_the_last_delivery_closes_the_task(cloud: Cloud, store: Store, make_ended: MakeTask, ended: Delivery) -> None:
     task = make_ended(notify=("a", "b"), restarts=3)
     store.create(task)

@@ -254,7 +254,8 @@ def test_attempts_are_listed_by_destination(cloud: Cloud, api: Call) -> None:
     reply = api("GET", f"/tasks/{id}/deliveries")
     assert [one["destination"] for one in reply.json["deliveries"]] == ["default", "ops"]
     assert reply.json["deliveries"][0] == {
-        "destination": "default", "state": "pending", "attempts": 0, "next_attempt_at": None, "log": [],
+        "destination": "default", "state": "pending", "reason": None, "attempts": 0, "next_attempt_at": None,
+        "first_attempt_at": None, "delivered_at": None, "log": [],
     }  # fmt: skip
 
 

@@ -1,5 +1,8 @@
+import json
 import unicodedata
+from dataclasses import replace
 from email.utils import formatdate
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -83,6 +86,74 @@ def test_a_wait_counts_only_where_there_is_another_attempt() -> None:
     assert judged(500, retry_after="7")[2] == 7.0
     assert judged(200, retry_after="7")[2] is None
     assert judged(410, retry_after="7")[2] is None
+
+
+@pytest.mark.parametrize(
+    ("status", "named", "code"),
+    [(200, None, None), (0, None, None), (404, None, "HTTP 404"), (200, "310000", "310000"), (404, "gone", "gone")],
+)
+def test_a_code_is_the_receivers_own_else_the_status(status: int, named: str | None, code: str | None) -> None:
+    assert answers.judgment(HOOK, answer(status), NOW, answers.row(status), code=named).code == code
+
+
+def test_a_code_is_short_and_shows_no_secret() -> None:
+    judgment = answers.judgment(HOOK, answer(404), NOW, answers.row(404), code="T0SECRET1\n" + "x" * 500)
+    assert judgment.code is not None
+    assert judgment.code.startswith("*** xx")
+    assert len(judgment.code) == answers.LONGEST_CODE
+
+
+def test_a_judgment_says_it_in_chinese_where_somebody_wrote_it() -> None:
+    assert answers.judgment(HOOK, answer(404, "No hook"), NOW, answers.row(404)).detail_zh == (
+        "HTTP 404：接收方没有这个 URL。对方回答：“No hook”"
+    )
+    assert answers.judgment(HOOK, answer(404, "No hook"), NOW, (Verdict.DEAD, "no")).detail_zh == ""
+
+
+@pytest.mark.parametrize("status", [*answers.STATUSES, 100, 200, 302, 418, 500, 999, 0])
+def test_every_status_is_explained_in_both_languages(status: int) -> None:
+    assert all(answers.row(status))
+    assert len(answers.row(status)) == 3
+
+
+def test_what_a_record_of_one_type_holds_is_no_more_shown_than_the_rest() -> None:
+    own = {"token": "xoxb-s3cr3t", "channel": "#deployments", "at": ["somebody"], "short": "abc"}
+    bot = Destination(name="b", type="slack_bot", url="https://example.com/api/", own=own)
+    said = "xoxb-s3cr3t may not post to #deployments, says abc"
+    assert answers.quote(bot, answer(400, said)) == "*** may not post to #deployments, says abc"
+
+
+@pytest.mark.parametrize(
+    ("body", "members"),
+    [
+        ('{"ok": true, "ts": "1.2"}', {"ok": True, "ts": "1.2"}),
+        ('{"ok": true, "ts": "1.', {"ok": True}),
+        ('{"ok": true, "ts": 1', {"ok": True}),
+        ('{"ok": true, "message": {"ok": false, "ts"', {"ok": True}),
+        ('{"a\\"b": [1, {"c": 2}], "d": "e", ', {'a"b': [1, {"c": 2}], "d": "e"}),
+        ('{"ok": tr', {}),
+        ('["ok", ', {}),
+        ("<html>", {}),
+        ("", {}),
+    ],
+)
+def test_the_beginning_of_a_long_answer_is_read_as_far_as_it_goes(body: str, members: dict[str, Any]) -> None:
+    assert answers.json_object(replace(answer(200, body), truncated=True)) == members
+
+
+@given(st.dictionaries(st.text(), st.text() | st.integers() | st.lists(st.none())), st.data())
+def test_what_was_read_of_an_object_is_true(members: dict[str, Any], data: st.DataObject) -> None:
+    body = json.dumps(members)
+    assert answers.json_object(answer(200, body)) == members
+    part = body[: data.draw(st.integers(0, len(body)))]
+    found = answers.json_object(replace(answer(200, part), truncated=True))
+    assert all(members[name] == value for name, value in found.items())
+
+
+@given(st.text() | st.binary(), st.booleans())
+def test_no_answer_breaks_the_reading(body: str | bytes, truncated: bool) -> None:
+    content = body.encode(errors="replace") if isinstance(body, str) else body
+    assert isinstance(answers.json_object(replace(answer(200, content), truncated=truncated)), dict)
 
 
 def test_a_page_is_not_quoted() -> None:

@@ -26,9 +26,9 @@ NOW = {"now", "utcnow", "today", "time", "monotonic", "random", "urandom", "uuid
 THIRD_PARTY = {
     "aws_lambda_powertools": {"log"},
     "boto3": set(),
-    "botocore": {"aws", "durations", "slots", "reconcile", "seats", "secret", "start", "store", "submit"},
+    "botocore": {"aws", "durations", "ledger", "slots", "seats", "secret", "start", "store"},
     "jmespath": {"providers"},
-    "requests": {"http", "deliver", "providers", "roles", "destinations", "signing"},
+    "requests": {"http", "telling", "providers", "roles", "destinations", "signing"},
     "urllib3": {"http"},
 }
 """Who may import what does not come with Python: modules and packages of the library."""
@@ -156,6 +156,44 @@ def test_providers_import_nothing_special_nor_a_destination_nor_a_door_but_http(
 @pytest.mark.parametrize("path", parts_of("destinations"), ids=name_of)
 def test_a_destination_imports_neither_providers_nor_the_store(path: Path) -> None:
     assert {place(name) for name in ours(path)} <= CORE | {"", "http", "destinations"}
+
+
+TELLING = {"deliver", "destinations", "escalation", "filters", "progress", "registry", "telling", "turns"}
+"""What knows how news is sent. Whoever looks at tasks, or only takes them, starts without it."""
+
+
+def loaded_by(path: Path) -> set[str]:
+    """Every module of the library that comes along when a file is imported."""
+    found: set[str] = set()
+    ahead = ours(path)
+    while ahead:
+        found |= ahead
+        ahead = {name for one in ahead & set(MODULES) for name in ours(MODULES[one])} - found
+    return {place(name) for name in found}
+
+
+@pytest.mark.parametrize("name", ["poll", "start", "reconcile"])
+def test_functions_that_tell_nobody_load_nothing_for_it(name: str) -> None:
+    assert not loaded_by(ROOT / f"functions/{name}/app.py") & TELLING
+
+
+def test_submit_loads_what_sends_messages_only_when_it_is_needed() -> None:
+    assert loaded_by(ROOT / "functions/submit/app.py") & TELLING == {"destinations"}
+
+
+@pytest.mark.parametrize("name", ["backoff", "filters", "task"])
+def test_what_decides_over_news_has_no_door_to_the_outside(name: str) -> None:
+    assert not loaded_by(MODULES[f"taskhook.{name}"]) & {"aws", "ledger", "store", "queues", "secret", "telling"}
+
+
+@pytest.mark.parametrize("name", ["holding", "ledger", "store", "queues"])
+def test_what_keeps_news_does_not_know_how_it_is_sent(name: str) -> None:
+    assert not loaded_by(MODULES[f"taskhook.{name}"]) & TELLING
+
+
+@pytest.mark.parametrize("name", ["turns", "escalation", "progress", "telling", "filters"])
+def test_parts_of_a_delivery_do_not_know_the_whole(name: str) -> None:
+    assert not loaded_by(MODULES[f"taskhook.{name}"]) & {"deliver", "registry", "submit", "reconcile"}
 
 
 @pytest.mark.parametrize("path", parts_of("signing"), ids=name_of)

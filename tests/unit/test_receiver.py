@@ -2,6 +2,7 @@
 
 import json
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -129,6 +130,28 @@ def test_huge_goes_on(send: Send) -> None:
         assert "Content-Length" not in response.headers
         taken = sum(len(chunk) for chunk, _ in zip(response.iter_content(65_536), range(50), strict=False))
     assert taken > 1_000_000
+
+
+def test_rubbish_is_a_page(send: Send) -> None:
+    response = send("/hook/rubbish")
+    assert (response.status_code, response.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    assert response.text.startswith("<!DOCTYPE html>")
+
+
+def test_a_bomb_is_small_until_it_is_opened(send: Send) -> None:
+    with send("/hook/bomb", stream=True) as response:
+        packed = response.raw.read(decode_content=False)
+    assert response.headers["Content-Encoding"] == "gzip"
+    assert len(packed) < 200_000
+    assert len(zlib.decompress(packed, wbits=31)) > 100_000_000
+
+
+def test_chats_are_served_beside_the_hook(rx: Receiver) -> None:
+    message = {"msgtype": "text", "text": {"content": "hello"}}
+    assert requests.post(rx.url("/dingtalk"), json=message, timeout=5).json()["errcode"] == 0
+    assert (rx.messages[-1].json, rx.messages[-1].verified) == (message, None)
+    assert json.loads(rx.messages[-1].said)["errcode"] == 0
+    assert rx.chats.posted("dingtalk")[-1].payload == message
 
 
 def test_wait_for_counts_what_was_asked_for(rx: Receiver, send: Send) -> None:

@@ -2,7 +2,7 @@ import html
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -11,7 +11,7 @@ from slack_sdk.models.blocks import Block
 
 from taskhook import destinations
 from taskhook.destinations import Destination, Verdict, slack, slack_blocks, slack_bot, spans, wording
-from taskhook.destinations.model import Language
+from taskhook.destinations.model import Language, Live
 from taskhook.states import State
 from taskhook.task import Delivery, Task
 from tests.chat import (
@@ -33,8 +33,7 @@ from tests.chat import (
 TOKEN = "xoxb-111111111111-222222222222-s3cr3ts3cr3ts3cr3t"
 RECORD = {"type": "slack_bot", "token": TOKEN, "channel": "C0123456789"}
 POSTED = {"channel": "C0123456789", "ts": "1503435956.000247"}
-LIVE = slack_bot.CHANNEL.live
-assert LIVE
+LIVE = cast(Live, slack_bot.CHANNEL.live)
 
 
 def parsed(**changes: Any) -> Destination:

@@ -9,7 +9,19 @@ from hypothesis import strategies as st
 
 from taskhook.states import ABANDONED, ANSWERED, WATCHED, State
 from taskhook.store import execution_name
-from taskhook.task import Attempt, Delivery, DeliveryState, Problem, Resource, Task, digest, is_task_key, task_key
+from taskhook.task import (
+    TEST,
+    Attempt,
+    Delivery,
+    DeliveryState,
+    Problem,
+    Resource,
+    Task,
+    attempt_view,
+    digest,
+    is_task_key,
+    task_key,
+)
 from tests.conftest import NOW, MakeTask
 from tests.strategies import deliveries, tasks, texts
 
@@ -83,7 +95,45 @@ def test_a_task_is_shown_in_full(make_task: MakeTask) -> None:
     assert view["error"] == {"code": "1", "message": "no", "hint": "look"}
     assert view["resources"] == [{"id": "cpm-1", "state": "succeeded"}]
     assert view["observed_at"] == view["submitted_at"] == "2026-09-21T14:13:20Z"
-    assert view["deliveries"] == [{"destination": "ops", "state": "delivered", "attempts": 1, "next_attempt_at": None}]
+    assert view["deliveries"] == [
+        {"destination": "ops", "state": "delivered", "reason": None, "attempts": 1, "next_attempt_at": None}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("state", "delivery", "shown"),
+    [
+        (State.STOPPED, Delivery(), ("skipped", "the task was stopped")),
+        (State.STOPPED, Delivery(state=DeliveryState.HELD, reason="gone"), ("held", "gone")),
+        (State.FAILED, Delivery(state=DeliveryState.SKIPPED, reason="the filter"), ("skipped", "the filter")),
+        (State.FAILED, Delivery(), ("pending", None)),
+    ],
+)
+def test_a_delivery_says_why_nobody_is_told(
+    make_task: MakeTask, state: State, delivery: Delivery, shown: tuple[str, str | None]
+) -> None:
+    view = make_task(state=state, deliveries={"ops": delivery}).delivery_view("ops")
+    assert (view["state"], view["reason"]) == shown
+
+
+def test_an_attempt_is_shown_in_both_languages_with_what_was_answered() -> None:
+    attempt = Attempt(
+        at=NOW, verdict="dead", status=410, seconds=0.2, detail="gone", event="task.failed", code="x", detail_zh="没了"
+    )
+    assert attempt_view(attempt, "<gone>") == {
+        "at": "2026-09-21T14:13:20.000Z", "event": "task.failed", "verdict": "dead", "status": 410, "code": "x",
+        "seconds": 0.2, "detail": "gone", "detail_zh": "没了", "answer": "<gone>",
+    }  # fmt: skip
+    assert attempt_view(replace(attempt, detail_zh=""))["detail_zh"] is None
+
+
+def test_a_test_message_is_of_its_own_type(make_ended: MakeTask) -> None:
+    assert make_ended(provider=TEST).event == "taskhook.test"
+    assert make_ended().event == "task.succeeded"
+
+
+def test_a_delivery_writes_down_only_what_says_something() -> None:
+    assert Delivery().to_dict() == {"state": "pending", "attempts": 0}
 
 
 def test_the_next_look_is_the_slots_moment_and_not_when_the_execution_wakes_for_it(make_task: MakeTask) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from taskhook import deliver, destinations, telling
 from taskhook.pacing import ROOM, break_even
 from tests.conftest import ROOT
 
@@ -156,16 +157,27 @@ def test_every_setting_that_a_function_is_given_is_one_that_is_read(template: di
     assert {name for name in given if not name.startswith("POWERTOOLS_")} == read - NOT_GIVEN
 
 
-def test_every_queue_is_encrypted_and_keeps_its_messages_for_two_weeks(template: dict[str, Any]) -> None:
-    for queue in of_type(template, "AWS::SQS::Queue").values():
-        assert queue["Properties"]["SqsManagedSseEnabled"] is True
-        assert queue["Properties"]["MessageRetentionPeriod"] == 14 * 86_400
+def test_every_queue_is_encrypted_and_keeps_its_messages_as_long_as_they_are_worth(template: dict[str, Any]) -> None:
+    queues = of_type(template, "AWS::SQS::Queue")
+    assert all(queue["Properties"]["SqsManagedSseEnabled"] is True for queue in queues.values())
+    kept = {name: queue["Properties"]["MessageRetentionPeriod"] for name, queue in queues.items()}
+    # How a task stood some minutes ago is of no interest.
+    assert kept == {"TasksQueue": 14 * 86_400, "TasksDeadLetterQueue": 14 * 86_400, "ProgressQueue": 300}
 
 
-def test_a_message_stays_hidden_for_six_times_as_long_as_its_function_may_run(template: dict[str, Any]) -> None:
-    queue = template["Resources"]["TasksQueue"]["Properties"]
-    assert queue["VisibilityTimeout"] >= 6 * template["Globals"]["Function"]["Timeout"]
-    assert queue["RedrivePolicy"]["maxReceiveCount"] >= 3
+@pytest.mark.parametrize(("name", "function"), [("TasksQueue", "StartFunction"), ("ProgressQueue", "NotifyFunction")])
+def test_a_message_stays_hidden_for_six_times_as_long_as_its_function_may_run(
+    template: dict[str, Any], name: str, function: str
+) -> None:
+    common = template["Globals"]["Function"]["Timeout"]
+    queue, reader = (template["Resources"][one]["Properties"] for one in (name, function))
+    assert queue["VisibilityTimeout"] >= 6 * reader.get("Timeout", common)
+    sources = [one["Properties"]["Queue"] for one in reader["Events"].values() if one["Type"] == "SQS"]
+    assert sources == [{"Fn::GetAtt": [name, "Arn"]}]
+
+
+def test_a_task_id_that_cannot_be_used_is_not_read_for_ever(template: dict[str, Any]) -> None:
+    assert template["Resources"]["TasksQueue"]["Properties"]["RedrivePolicy"]["maxReceiveCount"] >= 3
 
 
 def test_messages_fail_one_by_one(template: dict[str, Any]) -> None:
@@ -184,7 +196,7 @@ def test_tasks_are_billed_by_use_recoverable_and_forgotten(template: dict[str, A
     ("metric", "of"),
     [
         ("ApproximateNumberOfMessagesVisible", "TasksDeadLetterQueue"),
-        ("ApproximateNumberOfMessagesVisible", "UndeliveredQueue"),
+        ("HeldNews", "Namespace"),
         ("ApproximateAgeOfOldestMessage", "TasksQueue"),
         ("ExecutionsFailed", "WatchTask"),
         ("Errors", "ReconcileFunction"),
@@ -234,18 +246,113 @@ def test_every_resource_has_a_line_that_says_why_it_exists(template: dict[str, A
         assert said or resource["Type"] in ("AWS::Logs::LogGroup", "AWS::SNS::Subscription"), name
 
 
-@pytest.mark.parametrize("name", ["dynamodb:Scan", "dynamodb:DeleteItem", "ssm:PutParameter"])
+def test_held_news_and_refused_accounts_are_counted_in_the_words_of_the_log(template: dict[str, Any]) -> None:
+    written = "".join(path.read_text("utf-8") for path in (ROOT / "layers/taskhook/taskhook").glob("*.py"))
+    for name, filter in of_type(template, "AWS::Logs::MetricFilter").items():
+        said = re.search(r'\$\.message = "([^"]+)"', filter["Properties"]["FilterPattern"])
+        assert said is not None
+        assert f'"{said[1]}"' in written
+        (metric,) = filter["Properties"]["MetricTransformations"]
+        assert metric["MetricName"] == name
+        assert {"Ref": "AWS::StackName"} == metric["MetricNamespace"]
+
+
+def test_notify_has_time_for_every_form_after_others_news(template: dict[str, Any]) -> None:
+    forms = max(len(destinations._channel(type).forms) for type in destinations.TYPES)
+    needed = deliver.BUSY_SECONDS + (1 + forms) * telling.ATTEMPT_SECONDS
+    assert template["Resources"]["NotifyFunction"]["Properties"]["Timeout"] > needed
+
+
+def test_every_path_of_the_api_is_one_that_submit_answers(template: dict[str, Any]) -> None:
+    events = template["Resources"]["SubmitFunction"]["Properties"]["Events"].values()
+    routed = {(one["Properties"]["Method"], one["Properties"]["Path"]) for one in events}
+    source = (ROOT / "functions/submit/app.py").read_text("utf-8")
+    answered = re.findall(r'@app\.(get|post|put|delete)\("([^"]+)"\)', source)
+    assert routed == {(method, re.sub(r"<(\w+)>", r"{\1}", path)) for method, path in answered}
+
+
+@pytest.mark.parametrize("name", ["dynamodb:Scan"])
 def test_no_function_may_do_what_none_does(name: str) -> None:
     assert name not in "\n".join(TEXT)
 
 
-def test_parameters_are_listed_by_one_function_and_only_where_no_secret_is(template: dict[str, Any]) -> None:
-    listing = [
-        (name, statement["Resource"])
-        for name, resource in template["Resources"].items()
-        for policy in resource.get("Properties", {}).get("Policies", [])
-        for statement in policy.get("Statement", [])
-        if "ssm:GetParametersByPath" in statement["Action"]
-    ]
-    assert [name for name, _ in listing] == ["SubmitFunction"]
-    assert all("/providers" in one["Fn::Sub"] for one in listing[0][1])
+TABLE, OPEN, BATCH = "Tasks", "Tasks/index/open", "Tasks/index/batch"
+TASKS, PROGRESS, KEY, MACHINE_ITSELF = "TasksQueue", "ProgressQueue", "DestinationsKey", "WatchTask"
+ACCOUNTS, PROVIDERS, DESTINATIONS = "/accounts", "/providers", "/destinations"
+
+MAY: dict[str, dict[str, set[str]]] = {
+    "SubmitFunction": {
+        "dynamodb:GetItem": {TABLE},
+        "dynamodb:BatchGetItem": {TABLE},
+        "dynamodb:PutItem": {TABLE},
+        "dynamodb:UpdateItem": {TABLE},
+        "dynamodb:DeleteItem": {TABLE},
+        "dynamodb:Query": {OPEN},
+        "sqs:SendMessage": {TASKS},
+        "kms:Encrypt": {KEY},
+        "ssm:GetParameter": {ACCOUNTS, PROVIDERS, DESTINATIONS},
+        "ssm:GetParametersByPath": {PROVIDERS, DESTINATIONS},
+        "ssm:PutParameter": {DESTINATIONS},
+        "ssm:DeleteParameter": {DESTINATIONS},
+    },
+    "StartFunction": {"states:StartExecution": {MACHINE_ITSELF}},
+    "PollFunction": {
+        "dynamodb:GetItem": {TABLE},
+        "dynamodb:BatchGetItem": {TABLE},
+        "dynamodb:PutItem": {TABLE},
+        "dynamodb:UpdateItem": {TABLE},
+        "dynamodb:Query": {BATCH},
+        "sqs:SendMessage": {TASKS, PROGRESS},
+        "ssm:GetParameter": {ACCOUNTS, PROVIDERS},
+    },
+    "NotifyFunction": {
+        "dynamodb:GetItem": {TABLE},
+        "dynamodb:BatchGetItem": {TABLE},
+        "dynamodb:PutItem": {TABLE},
+        "dynamodb:UpdateItem": {TABLE},
+        "dynamodb:DeleteItem": {TABLE},
+        "dynamodb:Query": {OPEN},
+        "sqs:SendMessage": {TASKS},
+        "kms:Decrypt": {KEY},
+        "ssm:GetParameter": {DESTINATIONS},
+    },
+    "ReconcileFunction": {
+        "dynamodb:GetItem": {TABLE},
+        "dynamodb:PutItem": {TABLE},
+        "dynamodb:UpdateItem": {TABLE},
+        "dynamodb:DeleteItem": {TABLE},
+        "dynamodb:Query": {OPEN},
+        "sqs:SendMessage": {TASKS},
+        "ssm:GetParameter": {ACCOUNTS, DESTINATIONS},
+        "states:ListExecutions": {MACHINE_ITSELF},
+    },
+}
+"""What each function may do, and with what."""
+
+
+def thing(resource: Any) -> str:
+    """A resource of a policy, in short."""
+    text = resource.get("Fn::Sub") or str(resource.get("Ref") or resource["Fn::GetAtt"][0])
+    if ":parameter/" in text:
+        folder, name = re.fullmatch(r".*:parameter/\$\{AWS::StackName\}(/\w+)(/\*)?", text).groups()  # type: ignore[union-attr]
+        assert name in (None, "/*")
+        return str(folder)
+    if ":stateMachine:" in text:
+        return MACHINE_ITSELF
+    return re.sub(r"\$\{(\w+)\.Arn\}", r"\1", text)
+
+
+@pytest.mark.parametrize("name", MAY)
+def test_a_function_may_do_what_it_needs_and_nothing_more(template: dict[str, Any], name: str) -> None:
+    found: dict[str, set[str]] = {}
+    for policy in template["Resources"][name]["Properties"]["Policies"]:
+        for statement in policy["Statement"]:
+            actions, resources = (one if isinstance(one, list) else [one] for one in
+                                  (statement["Action"], statement["Resource"]))  # fmt: skip
+            for action in actions:
+                found.setdefault(action, set()).update(map(thing, resources))
+    assert found == MAY[name]
+
+
+def test_every_function_has_its_row_of_rights(template: dict[str, Any]) -> None:
+    assert set(of_type(template, "AWS::Serverless::Function")) == set(MAY)

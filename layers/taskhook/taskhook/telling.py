@@ -20,7 +20,10 @@ from taskhook.task import Attempt, Task
 
 ATTEMPT_SECONDS = 10.0
 """The total time that a receiver has for its answer, name resolution and TLS included."""
-ANSWER_BYTES = 4096
+ANSWER_BYTES = 65_536
+"""Of an answer that are read: some tools say the whole message back before they say that it is well."""
+ANSWER_KEPT = 4096
+"""Characters of it that are kept."""
 
 REFUSED_CONTENT = ("refused as it was; plainer: ", "原样被拒绝；改用更简单的格式后：")
 
@@ -126,7 +129,7 @@ def told(
         event=task.event,
     )
     text = answers.redact(destination, answer.text) if destination is not None and answer is not None else None
-    return Told(judgment=judgment, attempt=record, answer=text[:ANSWER_BYTES] if text else None)
+    return Told(judgment=judgment, attempt=record, answer=text[:ANSWER_KEPT] if text else None)
 
 
 def _plainer(judgment: Judgment) -> Judgment:

@@ -22,6 +22,7 @@ __all__ = (
     "Judgment",
     "Verdict",
     "address_rule",
+    "bursts",
     "check",
     "digest",
     "forms",
@@ -99,6 +100,11 @@ def forms(destination: Destination) -> tuple[Form, ...]:
 def rate(destination: Destination) -> str | None:
     """What it takes, as ``20/min``; None where nobody says."""
     return destination.rate or _channel(destination.type).rate
+
+
+def bursts(destination: Destination) -> bool:
+    """Whether its service forgives a message too many now and then. Of a rate that the owner names nobody knows."""
+    return destination.rate is None and _channel(destination.type).bursts
 
 
 def digest(destination: Destination) -> DigestForm | None:

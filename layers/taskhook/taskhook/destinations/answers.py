@@ -1,5 +1,6 @@
 """What an HTTP answer means to whoever sent the news, and how to tell people without giving secrets away."""
 
+import base64
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -193,5 +194,19 @@ def _raw_secrets(destination: Destination) -> Iterator[str]:
         yield from (secret, secret.removeprefix("whsec_"))
     for value in destination.headers.values():
         yield from (value, *re.split(r"[\s=;,:]+", value))
-    # Not all of these are secrets, but those of types to come may be. A channel's name is one that people ask for.
-    yield from (value for name, value in destination.own.items() if isinstance(value, str) and name != "channel")
+    yield from _own_secrets(destination.own)
+
+
+_NO_SECRETS = ("channel", "type", "format", "keyword")
+"""Members of a record that people ask for, or that are words which answers say too."""
+
+
+def _own_secrets(own: Mapping[str, Any]) -> Iterator[str]:
+    """Not all of these are secrets, but those of types to come may be."""
+    for name, value in own.items():
+        if isinstance(value, Mapping):
+            yield from _own_secrets(value)
+        elif isinstance(value, str) and name not in _NO_SECRETS:
+            yield value
+    if isinstance(own.get("username"), str) and isinstance(own.get("password"), str):
+        yield base64.b64encode(f"{own['username']}:{own['password']}".encode()).decode()

@@ -156,7 +156,10 @@ def _reason(task: Task, language: Language, room: Room) -> list[str]:
     problem = wording.why(task, language)
     if not problem:
         return []
-    parts = [("why", wording.explained(problem, language), room.reason), ("to_do", problem.hint or "", room.hint)]
+    parts = [
+        ("why", wording.explained(problem, language), room.reason),
+        ("to_do", one_line(problem.hint or ""), room.hint),
+    ]
     return [
         f"**{wording.label(name, language)}{wording.colon(language).strip()}** {_safe(words, most)}"
         for name, words, most in parts
@@ -168,7 +171,7 @@ def _failed(task: Task, language: Language, room: Room) -> list[str]:
     bad = wording.unsuccessful(task) if task.state.terminal else []
     if not bad:
         return []
-    lines = [f"• {_code(one.id, _NAME)} {wording.state(one.state, language)}" for one in bad]
+    lines = [f"• {_code(one.id, _NAME)} {_escaped(wording.state(one.state, language))}" for one in bad]
     return [f"**{wording.tally(task, language)}**", *wording.fill(lines, room.resources, _units, language)]
 
 
@@ -267,13 +270,13 @@ _DOUBTFUL: answers.Row = (
 def judge(destination: Destination, answer: Answer, now: float) -> Judgment:
     body = answers.json_object(answer)
     wait, code = body.get("retry_after"), body.get("code")
-    known = type(code) is int and code in CODES and answer.status != 429
+    named = CODES.get(code) if type(code) is int and answer.status != 429 else None
     return answers.judgment(
         destination,
         answer,
         now,
-        CODES[code] if known else _meaning(answer, body),
-        code=str(code) if known else None,
+        named or _meaning(answer, body),
+        code=str(code) if named else None,
         retry_after=answers.sensible(wait) if isinstance(wait, int | float) else None,
     )
 

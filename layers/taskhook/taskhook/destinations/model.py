@@ -127,8 +127,8 @@ class Channel:
     be of any type there). ``url`` is the address for records that name none; None where they must. ``forms`` are the
     ways to write the news, each plainer and smaller than the one before: the next one is for a receiver that has
     refused the content of this one. ``judge`` takes the current time, because a receiver may name a date to wait for.
-    ``rate`` is what the service takes, as ``20/min``; None where nobody says. ``digest`` writes many tasks' news as one
-    message, None where each must be told by itself.
+    ``rate`` is what the service takes, as ``20/min``; None where nobody says; ``bursts``: it forgives some more for a
+    moment. ``digest`` writes many tasks' news as one message, None where each must be told by itself.
     """
 
     type: str
@@ -138,5 +138,6 @@ class Channel:
     judge: Callable[[Destination, Answer, float], Judgment]
     url: str | None = None
     rate: str | None = None
+    bursts: bool = False
     digest: DigestForm | None = None
     live: Live | None = None

@@ -14,6 +14,7 @@ import requests
 
 from taskhook.destinations import answers, wording
 from taskhook.destinations.model import Destination, Fault, Judgment, Language, Verdict
+from taskhook.destinations.spans import spans
 from taskhook.destinations.text import cut, one_line
 from taskhook.http import Answer
 from taskhook.task import Task
@@ -101,26 +102,11 @@ def news(task: Task, language: Language, room: Room, safe: Safe) -> News:
 
 
 def _facts(task: Task, language: Language, room: Room, safe: Safe) -> tuple[tuple[str, str], ...]:
-    span = wording.took(task, language) if task.state.terminal else None
     return (
         (wording.label("provider", language), fit(wording.place(task, language), room.name, safe)),
         (wording.label("account", language), fit(task.account, room.name, safe)),
         (wording.label("task", language), fit(task.task_id, room.task_id, safe)),
-        *((span,) if span else ()),
-        *(() if task.state.terminal else _awaited(task, language)),
-    )
-
-
-def _awaited(task: Task, language: Language) -> tuple[tuple[str, str], ...]:
-    """How far a task is that still runs."""
-    progress = task.progress
-    return (
-        *(
-            ((wording.label("progress", language), f"{int(min(max(progress, 0.0), 1.0) * 100)} %"),)
-            if progress is not None
-            else ()
-        ),
-        *(((wording.label("expected", language), wording.clock(task.estimate.at, language)),) if task.estimate else ()),
+        *spans(task, language, lambda moment: wording.clock(moment, language)),
     )
 
 

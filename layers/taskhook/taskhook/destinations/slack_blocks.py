@@ -109,7 +109,10 @@ def _reason(task: Task, language: Language, marked: str, most: int, most_hint: i
     problem = wording.why(task, language)
     if not problem:
         return []
-    parts = [("why", wording.explained(problem, language), most), ("to_do", problem.hint or "", min(most_hint, _HINT))]
+    parts = [
+        ("why", wording.explained(problem, language), most),
+        ("to_do", one_line(problem.hint or ""), min(most_hint, _HINT)),
+    ]
     return [marked.format(wording.label(name, language)) + _safe(words, room) for name, words, room in parts if words]
 
 

@@ -142,11 +142,12 @@ def card(task: Task, language: Language = Language.ENGLISH, room: Room = FULL) -
 
 def _plain_lines(task: Task, language: Language) -> list[str]:
     problem = wording.why(task, language)
+    why = wording.explained(problem, language) if problem else ""
     named = f"{wording.label('task', language)} {_escaped_cut(task.task_id, _TASK_ID)}"
     return [
         f"{wording.outcome(task, language)}{wording.colon(language)}{_escaped_cut(wording.title(task), _PLAIN_TITLE)}",
         f"{named} · {_escaped_cut(wording.place(task, language), _PLAIN_NAME)}",
-        *([_escaped_cut(wording.explained(problem, language), _PLAIN_REASON)] if problem else []),
+        *([_escaped_cut(why, _PLAIN_REASON)] if why else []),
         *([wording.tally(task, language)] if task.state.terminal and wording.unsuccessful(task) else []),
     ]
 
@@ -172,7 +173,10 @@ def _reason(task: Task, language: Language, room: Room) -> list[Element]:
     problem = wording.why(task, language)
     if not problem:
         return []
-    parts = [("why", wording.explained(problem, language), room.reason), ("to_do", problem.hint or "", room.hint)]
+    parts = [
+        ("why", wording.explained(problem, language), room.reason),
+        ("to_do", one_line(problem.hint or ""), room.hint),
+    ]
     return [
         _line(_bold(f"{wording.label(name, language)}{wording.colon(language)}"), _run(_cut(words, most)))
         for name, words, most in parts
@@ -288,8 +292,8 @@ _DOUBTFUL: answers.Row = (
 def judge(destination: Destination, answer: Answer, now: float) -> Judgment:
     """Never delivered: the answer comes before anybody has looked at the card (msteams-docs issue 1810)."""
     code = _code_in(answer)
-    meaning = ERRORS[code] if code in ERRORS and answer.status != 429 else _meaning(answer)
-    return answers.judgment(destination, answer, now, meaning, code=code)
+    named = ERRORS.get(code) if code and answer.status != 429 else None
+    return answers.judgment(destination, answer, now, named or _meaning(answer), code=code)
 
 
 def _meaning(answer: Answer) -> answers.Row:
