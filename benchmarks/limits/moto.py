@@ -1,4 +1,4 @@
-"""DynamoDB by moto, with the table as template.yaml has it, in a process of its own on loopback."""
+"""DynamoDB by moto, with a table for the calendar, in a process of its own on loopback."""
 
 import multiprocessing
 from collections.abc import Iterator
@@ -6,8 +6,6 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock
 from typing import Any
-
-from benchmarks import deployed
 
 BACKLOG = 200
 
@@ -21,9 +19,10 @@ def served() -> Iterator[str]:
     server.start()
     try:
         endpoint = f"http://127.0.0.1:{port.get(timeout=30)}"
-        names = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
-        properties = deployed.properties("Tasks")
-        client(endpoint).create_table(TableName="tasks", **{name: properties[name] for name in names})
+        client(endpoint).create_table(
+            TableName="tasks", BillingMode="PAY_PER_REQUEST", KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        )  # fmt: skip
         yield endpoint
     finally:
         server.terminate()

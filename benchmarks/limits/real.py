@@ -1,7 +1,7 @@
-"""taskhook's own looks: thousands of tasks of one account, a provider that counts, and real conditional writes.
+"""taskhook's own looks: thousands of tasks of one account, and a provider that counts.
 
 The poll function's look loop runs in as many threads as may look and sleep at a time, each with what a container has
-in mind, at moto's DynamoDB and the simulated provider, both in processes of their own; the provider refuses whatever
+in mind, and one table in memory, at the simulated provider in a process of its own, which refuses whatever
 exceeds 20 requests in a sliding second. Only the state machine is played: it wakes a task when it asked for, late as
 Step Functions and Lambda are (see ``late``). Nothing is known of how long these tasks take, LN(20 min, .6), and for
 each one that ends another one is submitted."""
@@ -19,10 +19,12 @@ from functools import partial
 from itertools import pairwise
 from random import Random
 from statistics import fmean
+from threading import Lock
+from typing import Any, cast
 
 from benchmarks import deployed
 from benchmarks.around import Around
-from benchmarks.limits import INVOCATIONS, LIMIT, TRANSITIONS, USEFUL, moto
+from benchmarks.limits import INVOCATIONS, LIMIT, TRANSITIONS, USEFUL
 from benchmarks.limits.fleet import ACCOUNT, Done, Fleet, key, task_id
 from benchmarks.limits.race import RATE, worst
 from benchmarks.limits.simulated import HERD_SETTLED, jain
@@ -31,7 +33,6 @@ from benchmarks.processes import machine_cpu_seconds
 from benchmarks.report import met, table
 from taskhook import config
 from taskhook.accounts import parse_account
-from taskhook.durations import Durations
 from taskhook.pacing import Pace, break_even
 from taskhook.pauses import Pauses
 from taskhook.providers.catalogue import Catalogue
@@ -39,8 +40,9 @@ from taskhook.queues import Queues
 from taskhook.seats import Seats
 from taskhook.sharing import Sharing
 from taskhook.slots import Calendar
-from taskhook.store import Store
+from taskhook.task import Task
 from taskhook.watcher import Watcher
+from tests.fakes import CounterTable, MemoryDurations, MemoryStore
 
 LEAVING = 250
 """Threads besides those that hold a seat: looks that wait for their slot, and those under way. Lambda has 1,000."""
@@ -135,11 +137,11 @@ def main(tasks: int, within: float, steady: float) -> None:
     print(f"the herd until {herd:.0f} s, then {steady:.0f} s with all of them in flight\n", flush=True)
     os.environ.update(_environment())
     config.settings.cache_clear()
-    with moto.served() as endpoint, Around(rate_limits=True) as around:
+    with Around(rate_limits=True) as around:
         rng = Random(2)  # noqa: S311
         numbers = range(tasks + SPARE)
         around.lasts({task_id(number): rng.lognormvariate(math.log(MEDIAN), SIGMA) for number in numbers})
-        with Fleet(threads, _watchers(around, endpoint)) as fleet:
+        with Fleet(threads, _watchers(around)) as fleet:
             machine = Machine(fleet, tasks, within)
             began, busy = time.time(), machine_cpu_seconds()
             machine.run(began + herd + steady)
@@ -149,13 +151,40 @@ def main(tasks: int, within: float, steady: float) -> None:
     print(f"the machine had {busy:.2f} of its {os.cpu_count()} cores in use, by others too")
 
 
-def _watchers(around: Around, endpoint: str) -> Callable[[int], Watcher]:
-    """As functions/poll makes them, in an installation as the template describes it."""
+class _Store(MemoryStore):
+    """Its writes are one step each, for threads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lock = Lock()
+
+    def create(self, task: Task) -> bool:
+        self.tasks[task.id] = task
+        return True
+
+    def save_look(self, task: Task, *, polls: int | None = None) -> Task:
+        with self._lock:
+            return super().save_look(task, polls=polls)
+
+
+class _Table(CounterTable):
+    def __init__(self) -> None:
+        super().__init__()
+        self._lock = Lock()
+
+    def update_item(self, **call: Any) -> dict[str, Any]:
+        with self._lock:
+            return super().update_item(**call)
+
+
+def _watchers(around: Around) -> Callable[[int], Watcher]:
+    """As functions/poll makes them, in an installation as the template describes it, but for the table: in this
+    process, as no emulator of DynamoDB on a small machine writes as often as a herd of thousands."""
     account = parse_account(ACCOUNT, json.dumps(around.config()["accounts"]["tencent"]), allow_insecure=True)
-    client, known = moto.client(endpoint), config.settings()
+    known, store, client = config.settings(), _Store(), cast(Any, _Table())
+    queues, durations = Queues(known), MemoryDurations()
 
     def made(number: int) -> Watcher:
-        store, queues = Store(known, client), Queues(known)
         pace = Pace(
             calendar=Calendar(known, client),
             seats=Seats(known, client),
@@ -168,7 +197,7 @@ def _watchers(around: Around, endpoint: str) -> Callable[[int], Watcher]:
             store=store,
             account=lambda name, *, fresh: account,
             find=Catalogue().find,
-            durations=Durations(known, client),
+            durations=durations,
             pauses=Pauses(store=store, queues=queues, clock=time.time),
             queues=queues,
             pace=pace,
