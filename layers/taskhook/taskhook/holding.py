@@ -27,9 +27,8 @@ def release(
     found = kept(ledger, name, since=since)
     ledger.works(name)
     if not found and since is None:
-        # Only where nothing is found: what has just been kept may be missing from the index, and the success of what
-        # goes out now asks again.
-        ledger.emptied(name)
+        # Only where nothing is found: the success of what goes out now asks again.
+        ledger.emptied(name, now=now)
     for id in found:
         _let_go(store, ledger, queues, id, name, now)
     if found:
@@ -43,10 +42,13 @@ def _let_go(store: Store, ledger: Ledger, queues: Queues, id: str, name: str, no
         if task is None or task.deliveries.get(name, Delivery()).state is not DeliveryState.HELD:
             break
         try:
-            again(store, queues, task, name, now=now)
+            opened = _reopened(store, task, name, now=now)
         except StoreConflict:
             continue
-        break
+        # Before it starts: it may be kept again, under the same mark.
+        ledger.let_go(name, id)
+        queues.start_watch(opened)
+        return
     else:
         # The marker stays, so that the next release finds it.
         logger.warning("not let go", extra={"task": id, "destination": name})
@@ -59,6 +61,12 @@ def again(store: Store, queues: Queues, task: Task, name: str, *, now: float, fo
 
     ``forced``: although the destination is out of order or paused.
     """
+    opened = _reopened(store, task, name, now=now, forced=forced)
+    queues.start_watch(opened)
+    return opened
+
+
+def _reopened(store: Store, task: Task, name: str, *, now: float, forced: bool = False) -> Task:
     fresh = replace(
         task.deliveries[name],
         state=DeliveryState.PENDING,
@@ -68,6 +76,4 @@ def again(store: Store, queues: Queues, task: Task, name: str, *, now: float, fo
         forced=forced,
         slot=None,
     )
-    opened = store.reopen(task, {name: fresh}, now=now)
-    queues.start_watch(opened)
-    return opened
+    return store.reopen(task, {name: fresh}, now=now)

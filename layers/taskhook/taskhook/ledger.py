@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _LISTED = "destination"
 """The value of ``open`` of destinations that are out of order or have news held for them."""
+LAG = 60.0
+"""Seconds after which the index certainly shows what was written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,9 +96,15 @@ class Ledger:
             _standing(name), "REMOVE dead, reason, code, since, #until", "attribute_exists(id)", {}, {"#until": "until"}
         )
 
-    def emptied(self, name: str) -> None:
-        """Forget that news was kept for it."""
-        self._write(_standing(name), "REMOVE holding, #open", "attribute_not_exists(dead)", {}, {"#open": "open"})
+    def emptied(self, name: str, *, now: float) -> None:
+        """Forget that news was kept for it, unless that was a moment ago: then the index may not show it yet."""
+        self._write(
+            _standing(name),
+            "REMOVE holding, #open",
+            "attribute_not_exists(dead) AND (attribute_not_exists(held_at) OR held_at < :before)",
+            {":before": now - LAG},
+            {"#open": "open"},
+        )
 
     def quiet(self, name: str, until: float) -> None:
         """It has asked not to be called before then."""
@@ -118,15 +126,28 @@ class Ledger:
         )
         return at if planned else self.standing(name).next_at
 
+    def speak(self, name: str, task: str, *, now: float, until: float) -> bool:
+        """Whether nobody else is telling it what waits for it; the same may ask again."""
+        return self._write(
+            _standing(name),
+            "SET speaker = :task, speaks_until = :until",
+            "attribute_not_exists(speaker) OR speaker = :task OR speaks_until <= :now",
+            {":task": task, ":until": until, ":now": now},
+        )
+
+    def silent(self, name: str, task: str) -> None:
+        """The message is told, and written down."""
+        self._write(_standing(name), "REMOVE speaker, speaks_until", "speaker = :task", {":task": task})
+
     # --- news that is kept, and news that waits ---
 
     def hold(self, name: str, task: str, *, version: str, now: float) -> None:
         self._mark("held", name, task, now)
         self._write(
             _standing(name),
-            "SET holding = :version, #open = :listed",
-            "attribute_not_exists(holding) OR holding <> :version",
-            {":version": version, ":listed": _LISTED},
+            "SET holding = :version, held_at = :now, #open = :listed",
+            "attribute_not_exists(holding) OR holding <> :version OR held_at < :now",
+            {":version": version, ":now": now, ":listed": _LISTED},
             {"#open": "open"},
         )
 

@@ -183,26 +183,35 @@ class Store:
         ``task`` is as it was seen. Whatever watch it has by now, what a receiver has taken stays taken: only where the
         news is another one, or somebody else has tried meanwhile, this raises StoreConflict.
         """
-        seen, after = task.deliveries[name], task.with_delivery(name, delivery)
-        answer = self._update(
-            task.id,
-            assign={f"deliveries.{name}": delivery.to_dict(), "restarts": 0},
-            remove=() if after.open else ("open",),
-            condition="#was = :state AND observed_at = :observed AND deliveries.#n.attempts = :tried "
-            "AND deliveries.#n.#was = :pending",
-            names={"#was": "state", "#n": name},
-            values={
-                ":state": task.state.value,
-                ":observed": task.observed_at,
-                ":tried": seen.attempts,
-                ":pending": seen.state.value,
-            },
-        )
-        saved = from_item(answer)
-        if after.open and not saved.open:
+        if not task.with_delivery(name, delivery).open:
+            with contextlib.suppress(StoreConflict):
+                return self._save_delivery(task, name, delivery, last=True)
+        saved = self._save_delivery(task, name, delivery, last=False)
+        if not saved.open:
             # Two deliveries ended at the same moment, and each still saw the other pending.
             self._close(saved)
         return saved
+
+    def _save_delivery(self, task: Task, name: str, delivery: Delivery, *, last: bool) -> Task:
+        """``last``: no other one is pending, which is known of the watch that was seen and of no later one."""
+        seen = task.deliveries[name]
+        names, values = {"#was": "state", "#n": name}, {
+            ":state": task.state.value,
+            ":observed": task.observed_at,
+            ":tried": seen.attempts,
+            ":pending": seen.state.value,
+        }  # fmt: skip
+        return from_item(
+            self._update(
+                task.id,
+                assign={f"deliveries.{name}": delivery.to_dict(), "restarts": 0},
+                remove=("open",) if last else (),
+                condition="#was = :state AND observed_at = :observed AND deliveries.#n.attempts = :tried "
+                "AND deliveries.#n.#was = :pending" + (" AND #watch = :watch" if last else ""),
+                names={**names, "#watch": "watch"} if last else names,
+                values={**values, ":watch": task.watch} if last else values,
+            )
+        )
 
     def reopen(self, task: Task, deliveries: Mapping[str, Delivery], *, now: float) -> Task:
         """Begin a new watch of a task that has ended, to make these deliveries: new ones, or once more.

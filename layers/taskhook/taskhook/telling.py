@@ -74,6 +74,16 @@ def destination_of(sender: Sender, task: Task, name: str) -> tuple[Destination, 
     return destinations.parse(name, text, allow_private=sender.allow_private, ports=sender.ports), version
 
 
+def version_of(sender: Sender, task: Task, name: str) -> str:
+    """The version of a record that may not work: "" where there is none, or it is the task's own."""
+    if name in task.sealed:
+        return ""
+    try:
+        return sender.parameters.versioned_destination(name)[1]
+    except ConfigError:
+        return ""
+
+
 def tell(sender: Sender, destination: Destination, task: Task) -> Told:
     """The news of one task, in the first form that the receiver takes."""
     began = sender.clock()

@@ -26,6 +26,8 @@ EXACT = 20
 """Requests in a window from which one may be late by the distance of two places: 0.9 of them, and 2, are no more."""
 MOST = 100
 """News in one message."""
+SPEAKS = 45.0
+"""Seconds that nobody else tells what waits, if who does so never says that he is done: three forms, and some time."""
 
 WAITS = "waits for its turn: the destination takes {rate}"
 
@@ -76,6 +78,26 @@ def _slot(sender: Sender, destination: Destination, limit: Rate, now: float) -> 
     return sender.calendar.reserve(f"slots#out#{destination.name}", limit, due, now=due).at
 
 
+def alone(sender: Sender, destination: Destination, task: Task) -> Later | None:
+    """Returns None where nobody else may be telling this news; whoever waits can be told of by others."""
+    delivery, now = task.deliveries[destination.name], sender.clock()
+    if not _waits(task, destination.name) or not _together(destination):
+        return None
+    if sender.ledger.speak(destination.name, task.id, now=now, until=now + SPEAKS):
+        return None
+    return _later(replace(delivery, slot=None), now + SOON, reason=delivery.reason or "")
+
+
+def done(sender: Sender, destination: Destination, task: Task) -> None:
+    """After ``alone``, of the same task as it was then."""
+    if _waits(task, destination.name) and _together(destination):
+        sender.ledger.silent(destination.name, task.id)
+
+
+def _together(destination: Destination) -> bool:
+    return destinations.rate(destination) is not None and destinations.digest(destination) is not None
+
+
 def _joins(sender: Sender, destination: Destination, task: Task, at: float, reason: str) -> Later:
     sender.ledger.wait(destination.name, task.id, now=sender.clock())
     return _later(task.deliveries[destination.name], at + JOIN, reason=reason)
@@ -92,15 +114,20 @@ def _sleep_until(sender: Sender, at: float) -> None:
 def spoken_of(sender: Sender, destination: Destination, task: Task) -> list[Task]:
     """Whose news should go in the message that ``task`` has the turn for: its own, somebody else's, or many."""
     name = destination.name
-    if task.deliveries[name].slot is None or destinations.digest(destination) is None:
+    if not _waits(task, name) or not _together(destination):
         return [task]
     waiting = [one.task for one in sender.ledger.waiting(name)][:MOST]
-    others = [one for one in sender.store.get_many([id for id in waiting if id != task.id]) if _waits(one, name)]
-    everybody = sorted([task, *others], key=lambda one: one.observed_at or 0.0)
+    found = sender.store.get_many([id for id in waiting if id != task.id])
+    for one in found:
+        if not _waits(one, name):
+            sender.ledger.heard(name, one.id)
+    everybody = sorted([task, *(one for one in found if _waits(one, name))], key=lambda one: one.observed_at or 0.0)
     failures = [one for one in everybody if one.state is not State.SUCCEEDED]
     return failures[:1] or everybody
 
 
 def _waits(task: Task, name: str) -> bool:
+    """Whether it has had to wait for its turn. What was tried since then has a time of its own."""
     delivery = task.deliveries.get(name)
-    return task.state.terminal and task.open and delivery is not None and delivery.state is DeliveryState.PENDING
+    pending = delivery is not None and delivery.state is DeliveryState.PENDING and delivery.reason is not None
+    return task.state.terminal and task.open and pending

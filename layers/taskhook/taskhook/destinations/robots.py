@@ -7,7 +7,7 @@ body that says what really happened.
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import requests
@@ -121,13 +121,13 @@ def _reasons(task: Task, language: Language, room: Room, safe: Safe) -> tuple[tu
 
 def _circumstances(task: Task, language: Language, room: Room, safe: Safe) -> str:
     end = wording.ended_at(task, language) if task.state.terminal else None
-    seen, state = wording.seen(task, language), task.provider_state
+    seen, state = wording.seen(task, language), fit(task.provider_state or "", room.name, safe)
     return " · ".join(
         [
             *([f"{end[0]} {wording.clock(end[1], language)}"] if end else []),
             *([seen] if seen else []),
             wording.polled(task, language),
-            *([f"{wording.label('provider_state', language)} {fit(state, room.name, safe)}"] if state else []),
+            *([f"{wording.label('provider_state', language)} {state}"] if state else []),
         ]
     )
 
@@ -220,7 +220,9 @@ def number(value: Any) -> int | None:
 def judgment(
     destination: Destination, answer: Answer, now: float, code: int | None, rows: Mapping[int, answers.Row]
 ) -> Judgment:
-    return answers.judgment(destination, answer, now, _meaning(answer, code, rows), code=str(code) if code else None)
+    found = answers.judgment(destination, answer, now, _meaning(answer, code, rows), code=str(code) if code else None)
+    # A code that we know is no secret, even where the URL has the same digits.
+    return replace(found, code=str(code)) if code in rows else found
 
 
 def _meaning(answer: Answer, code: int | None, rows: Mapping[int, answers.Row]) -> answers.Row:
