@@ -203,10 +203,32 @@ EXAMPLE = """\
 # type = "slack"
 # url = "https://hooks.slack.com/services/..."
 
+# language = "en"                   # of messages for people: "en" or "zh"
+# [destinations.default.filter]     # which tasks it hears of; all of them without
+# states = ["failed", "partial", "timed_out", "lost"]
+# [destinations.default.escalate]   # who is told as well when it has not taken the news in time
+# to = "oncall"
+# after_seconds = 120
+
+# [destinations.oncall]
+# type = "slack_bot"                # one message per task, edited as the task goes on, and a reply when it ends
+# token = "xoxb-..."                # of an app with the scope chat:write, invited to the channel
+# channel = "C0123456789"
+
+# [destinations.team]               # "discord", "teams", "feishu" and "wecom" have a url as well
+# type = "dingtalk"
+# url = "https://oapi.dingtalk.com/robot/send?access_token=..."
+# secret = "SEC..."                 # where the robot has a signature (DingTalk, Feishu)
+# keyword = "taskhook"              # where the robot wants one (DingTalk, Feishu)
+# language = "zh"
+
 # [destinations.ops]
 # type = "webhook"                  # Standard Webhooks: signed with the secret
 # url = "https://example.com/hook"
 # secret = "whsec_..."              # "whsec_" and 24 to 64 random bytes in base64
+# format = "cloudevents"            # structured mode; without it the body of Standard Webhooks
+# progress = true                   # also told while a task runs
+# auth = { type = "bearer", token = "..." }
 # [destinations.ops.headers]        # sent along, for example to pass a gateway
 # X-Team = "ops"
 """

@@ -129,7 +129,10 @@ class Process:
     after: bool
     calls: int = 0
     last: str = ""
+    """The call that it died at."""
     dead: bool = False
+    at_death: Callable[[], list[tuple[str, str]]] = list
+    lost: list[tuple[str, str]] = field(default_factory=list)
 
     def sender(self, whole: Sender) -> Sender:
         parts = ("store", "parameters", "queues", "ledger", "calendar")
@@ -154,6 +157,7 @@ class Process:
 
     def _die(self) -> None:
         self.dead = True
+        self.lost = self.at_death()
         raise Killed
 
 

@@ -154,7 +154,7 @@ def put_destination(name: str) -> Response[str]:
 @app.delete("/destinations/<name>")
 def delete_destination(name: str) -> Response[str]:
     registry().remove(name)
-    return Response(HTTPStatus.NO_CONTENT)
+    return Response(HTTPStatus.NO_CONTENT, body="")
 
 
 @app.post("/destinations/<name>/test")

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import requests
 
+from local.chats import TRUE_LIMITS
 from local.process import free_port
 from local.receiver import Message, Receiver
 from local.run import serving
@@ -18,6 +19,8 @@ from local.simulator import ALIBABA, TENCENT, TENCENT_EXPIRED, Credential, Simul
 from local.stack import Stack
 
 SECRET = "whsec_" + "dGhpcyBpcyBhIHNlY3JldCBvZiB0aGUgdGVzdHM="
+CHAT_LIMITS = TRUE_LIMITS
+"""The chat tools refuse more messages than they take, in their own ways."""
 BOT_TOKEN = "xoxb-" + "simulated-bot-token"
 ENDED = ("succeeded", "failed", "partial", "canceled", "timed_out", "lost", "stopped")
 
@@ -155,7 +158,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     before = os.environ.get("AUTH")
     os.environ["AUTH"] = "true"
     try:
-        with Simulator(rate_limits=True) as sim, Receiver(secret=SECRET) as rx:
+        with Simulator(rate_limits=True) as sim, Receiver(secret=SECRET, chat_token=BOT_TOKEN, chat_limits=CHAT_LIMITS) as rx:
             settings = Settings(home=home, port=0)
             with serving(settings, config=config_for(sim, rx), parameters=QUICK_PARAMETERS) as stack:
                 yield World(sim, rx, stack)

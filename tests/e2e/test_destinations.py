@@ -76,7 +76,7 @@ def test_somebody_else_is_told_when_a_destination_has_not_taken_the_news(world: 
     assert after["oncall"]["state"] == "delivered"
     assert after["unheard"]["state"] == "held"
     [message] = world.slack_of("escalated-title")
-    assert "失败" in message.body.decode()
+    assert "失败" in json.dumps(message.json, ensure_ascii=False)
 
 
 def test_a_slack_bot_posts_one_message_edits_it_and_replies_at_the_end(world: World) -> None:

@@ -87,11 +87,24 @@ def test_no_secret_is_left_in_logs_histories_records_or_answers(world: World) ->
         "secret": SECRET,
         "headers": {"x-canary": "Kanarienvogel"},
     }
+    chats = [
+        {"type": "webhook", "url": world.rx.url("/hook/gone?1"), "auth": {"type": "basic", "username": "Kanarienwirt",
+                                                                          "password": "Kanarienpass"}},
+        {"type": "dingtalk", "url": world.rx.url("/dingtalk/310000?access_token=Kanarientoken"),
+         "secret": "SECkanariengeheimnis"},
+        {"type": "feishu", "url": world.rx.url("/feishu/19021?Kanarienhook"), "secret": "kanarienschluessel"},
+        {"type": "wecom", "url": world.rx.url("/wecom/93000?key=Kanarienkey")},
+        {"type": "slack_bot", "url": world.rx.url("/slack-api/invalid_auth/"), "token": "xoxb-Kanarienbot",
+         "channel": "C0123456789"},
+        {"type": "discord", "url": world.rx.url("/discord/404?Kanarienfunk")},
+    ]  # fmt: skip
+    world.settled(world.post("tencent.dts", "failing-canary", notify=chats)["id"], seconds=120)
     task = world.post("tencent.clb", "failing-canary", notify=[own, "no-service", "drip", "default"])
     world.wait(task["id"], lambda one: sum(d["state"] != "pending" for d in one["deliveries"]) >= 3)
     outputs = world.stack.outputs()
     logs = world.stack.client("logs")
     seen = [json.dumps(world.get(task["id"])), world.call("GET", f"/tasks/{task['id']}/deliveries").text]
+    seen += [world.call("GET", "/destinations").text, world.call("POST", "/destinations/gone/test").text]
     for group in ("submit", "start", "poll", "notify", "reconcile"):
         for page in logs.get_paginator("filter_log_events").paginate(logGroupName=f"/taskhook/{group}"):
             seen += [event["message"] for event in page["events"]]
@@ -102,7 +115,7 @@ def test_no_secret_is_left_in_logs_histories_records_or_answers(world: World) ->
         seen.append(json.dumps(page["Items"], default=str))
     assert len(seen) > 20
     secrets = (SECRET, SECRET.removeprefix("whsec_"), TENCENT.secret, TENCENT.key_id, ALIBABA.secret, ALIBABA.key_id,
-               "Kanarienvogel", "/hook/gone", "/slack", "/hook/drip", world.stack.api_key)  # fmt: skip
+               "Kanarien", "kanarien", "/hook/gone", "/slack", "/hook/drip", world.stack.api_key)  # fmt: skip
     found = {secret for secret in secrets for text in seen if secret in text}
     assert not found
 

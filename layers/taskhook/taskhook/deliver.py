@@ -1,5 +1,6 @@
 """One step of one delivery: tell one destination the news of one task, or wait, or keep it; and what comes next."""
 
+import contextlib
 import logging
 from dataclasses import replace
 from typing import Any
@@ -62,26 +63,21 @@ def _payload(id: str, watch: int, destination: str, again: float | None) -> dict
 def _catch_up(sender: Sender, task: Task, name: str) -> None:
     """What follows from an attempt: the function that made it may have died before, and others make attempts too."""
     delivery = task.deliveries[name]
-    if delivery.told:
-        _works(sender, name, sender.ledger.standing(name), delivery.told_at or 0.0)
-    try:
-        destination, _ = destination_of(sender, task, name)
-    except ConfigError:
+    if not delivery.told:
         return
-    if delivery.told:
-        progress.finish(sender, destination, task)
-    elif delivery.state is DeliveryState.HELD:
-        escalation.begin(sender, destination, task)
+    _works(sender, name, sender.ledger.standing(name), delivery.told_at or 0.0)
+    with contextlib.suppress(ConfigError):
+        progress.finish(sender, destination_of(sender, task, name)[0], task)
 
 
 def _step(sender: Sender, task: Task, name: str) -> float | None:
     """When to come again; None when there is no more to do here."""
     try:
-        destination, version = destination_of(sender, task, name)
+        destination, version = _usable(sender, task, name)
     except ConfigError as error:
         judgment = Judgment(verdict=Verdict.DEAD, detail=str(error)[:200], code="ConfigError")
         version = version_of(sender, task, name)
-        _record(sender, task, name, version, told(sender, None, task, sender.clock(), judgment, None))
+        _record(sender, None, task, name, version, told(sender, None, task, sender.clock(), judgment, None))
         return None
     reason = unwanted(destination.filter, task)
     if reason is not None:
@@ -93,6 +89,17 @@ def _step(sender: Sender, task: Task, name: str) -> float | None:
     if _is_early(sender, task, name):
         return escalation.sooner(destination, task, task.deliveries[name].next_attempt_at)
     return _told_or_kept(sender, destination, version, task)
+
+
+def _usable(sender: Sender, task: Task, name: str) -> tuple[Destination, str]:
+    """The destination and its version; read anew where it cannot work, or is tried again: it may have been repaired."""
+    try:
+        destination, version = destination_of(sender, task, name)
+    except ConfigError:
+        return destination_of(sender, task, name, fresh=True)
+    if task.deliveries[name].tries == 0 and (destination.paused or task.deliveries[name].attempts):
+        return destination_of(sender, task, name, fresh=True)
+    return destination, version
 
 
 def _is_early(sender: Sender, task: Task, name: str) -> bool:
@@ -111,6 +118,8 @@ def _told_or_kept(sender: Sender, destination: Destination, version: str, task: 
         standing = sender.ledger.standing(name)
         reason = _out_of_order(destination, version, standing)
         if reason is not None and not task.deliveries[name].forced:
+            if version_of(sender, task, name, fresh=True) != version:
+                return sender.clock()  # it has been stored anew, and this process knows by now
             return _keep(sender, destination, version, task, reason)
         patience = turns.SOON if sender.clock() - began < BUSY_SECONDS else 0.0
         later = turn(sender, destination, task, standing, patience=patience)
@@ -123,8 +132,6 @@ def _told_or_kept(sender: Sender, destination: Destination, version: str, task: 
             task = _spoken(sender, destination, version, task, standing)
         finally:
             turns.done(sender, destination, waited)
-        if task.deliveries[name].state is DeliveryState.HELD:
-            escalation.begin(sender, destination, task)
         if task.deliveries[name].told:
             progress.finish(sender, destination, task)
         if task.deliveries[name].state is not DeliveryState.PENDING:
@@ -161,18 +168,26 @@ def _told(
         # Not as one message, then: the news whose turn it is goes by itself.
         chosen = [task]
         done = tell(sender, destination, task)
+    if done.judgment.verdict is Verdict.DEAD and version_of(sender, task, destination.name, fresh=True) != version:
+        done = _outdated(done)
     if task.id not in [one.id for one in chosen]:
         # The turn is used up.
         used = replace(task.deliveries[destination.name], slot=None, next_attempt_at=None)
         task = task.with_delivery(destination.name, used)
     for one in chosen:
         if one.id == task.id:
-            task = _record(sender, task, destination.name, version, done)
+            task = _record(sender, destination, task, destination.name, version, done)
         elif done.judgment.verdict.good or len(chosen) == 1:
-            _record_others(sender, one, destination.name, version, done)
+            _record_others(sender, destination, one, version, done)
     # Afterwards: what was taken is written down, whatever goes wrong from here on.
     _consequences(sender, destination, version, done, standing)
     return task
+
+
+def _outdated(done: Told) -> Told:
+    """What was refused was a record that has been stored anew meanwhile: the new one deserves a try."""
+    judgment = replace(done.judgment, verdict=Verdict.TRANSIENT)
+    return replace(done, judgment=judgment, attempt=replace(done.attempt, verdict=judgment.verdict.value))
 
 
 def _consequences(sender: Sender, destination: Destination, version: str, done: Told, standing: Standing) -> None:
@@ -199,20 +214,24 @@ def _works(sender: Sender, name: str, standing: Standing, at: float) -> None:
         release(sender.store, sender.ledger, sender.queues, name, now=sender.clock())
 
 
-def _record_others(sender: Sender, task: Task, name: str, version: str, done: Told) -> None:
+def _record_others(sender: Sender, destination: Destination, task: Task, version: str, done: Told) -> None:
     """Whatever goes wrong, its own execution finds it undelivered and tells it again."""
+    its = replace(done, attempt=replace(done.attempt, event=task.event))
     try:
-        _record(sender, task, name, version, replace(done, attempt=replace(done.attempt, event=task.event)))
+        _record(sender, destination, task, destination.name, version, its)
     except StoreConflict:
-        logger.info("delivery superseded", extra={"task": task.id, "destination": name})
+        logger.info("delivery superseded", extra={"task": task.id, "destination": destination.name})
 
 
-def _record(sender: Sender, task: Task, name: str, version: str, done: Told) -> Task:
+def _record(sender: Sender, destination: Destination | None, task: Task, name: str, version: str, done: Told) -> Task:
     """Write down an attempt and what follows from it."""
     delivery = task.deliveries[name]
     after = _next(sender, delivery, done)
     if after.state is DeliveryState.HELD:
         sender.ledger.hold(name, task.id, version=version, now=sender.clock())
+        if destination is not None:
+            # Before it is written down: nobody looks after news that is held.
+            escalation.begin(sender, destination, task)
     saved = sender.store.save_delivery(task, name, after)
     _log(task, name, after, done)
     if delivery.told_at is None:
@@ -252,10 +271,10 @@ def _keep(sender: Sender, destination: Destination, version: str, task: Task, re
     """Not sent, not lost. Somebody else is told at once, where there is somebody."""
     delivery = task.deliveries[destination.name]
     sender.ledger.hold(destination.name, task.id, version=version, now=sender.clock())
+    escalation.begin(sender, destination, task)
     kept = replace(delivery, state=DeliveryState.HELD, reason=reason[:300], next_attempt_at=None, slot=None)
-    saved = _save(sender, task, destination.name, kept)
+    _save(sender, task, destination.name, kept)
     logger.warning("news held", extra={"task": task.id, "destination": destination.name})
-    escalation.begin(sender, destination, saved)
     return None
 
 

@@ -9,6 +9,9 @@ from taskhook.telling import Sender
 
 logger = logging.getLogger(__name__)
 
+_TRIES = 5
+"""Rounds of reading and deciding again when somebody else changes the task at the same moment."""
+
 
 def at(destination: Destination, task: Task) -> float | None:
     """When somebody else is to be told; None where nobody is, or is already."""
@@ -31,13 +34,17 @@ def sooner(destination: Destination, task: Task, again: float | None) -> float |
 
 def begin(sender: Sender, destination: Destination, task: Task) -> None:
     """Tell the second destination: a new watch makes its delivery, and goes on with those that are pending."""
-    if at(destination, task) is None or destination.escalation is None:
+    for _ in range(_TRIES):
+        if at(destination, task) is None or destination.escalation is None:
+            return
+        to, reason = destination.escalation.to, f"{destination.name} has not taken the news"
+        try:
+            opened = sender.store.reopen(task, {to: Delivery(reason=reason)}, now=sender.clock())
+        except StoreConflict:
+            # Another destination may have been escalated, or let go, at the same moment.
+            task = sender.store.get(task.id) or task
+            continue
+        sender.queues.start_watch(opened)
+        logger.warning("escalated", extra={"task": task.id, "destination": destination.name, "to": to})
         return
-    to, reason = destination.escalation.to, f"{destination.name} has not taken the news"
-    try:
-        opened = sender.store.reopen(task, {to: Delivery(reason=reason)}, now=sender.clock())
-    except StoreConflict:
-        logger.info("escalated by somebody else", extra={"task": task.id, "destination": destination.name})
-        return
-    sender.queues.start_watch(opened)
-    logger.warning("escalated", extra={"task": task.id, "destination": destination.name, "to": to})
+    logger.error("not escalated: the task keeps changing", extra={"task": task.id, "destination": destination.name})

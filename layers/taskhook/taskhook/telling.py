@@ -61,8 +61,9 @@ class Told:
     answer: str | None
 
 
-def destination_of(sender: Sender, task: Task, name: str) -> tuple[Destination, str]:
-    """The destination, and which version of its record that is: "" for a task's own.
+def destination_of(sender: Sender, task: Task, name: str, *, fresh: bool = False) -> tuple[Destination, str]:
+    """The destination, and which version of its record that is: "" for a task's own. ``fresh``: as it is stored now,
+    not as this process remembers it.
 
     Raises ConfigError where there is none, or it cannot work.
     """
@@ -70,16 +71,16 @@ def destination_of(sender: Sender, task: Task, name: str) -> tuple[Destination, 
     if sealed is not None:
         text, version = sender.seal.open(task.id, sealed), ""
     else:
-        text, version = sender.parameters.versioned_destination(name)
+        text, version = sender.parameters.versioned_destination(name, fresh=fresh)
     return destinations.parse(name, text, allow_private=sender.allow_private, ports=sender.ports), version
 
 
-def version_of(sender: Sender, task: Task, name: str) -> str:
+def version_of(sender: Sender, task: Task, name: str, *, fresh: bool = False) -> str:
     """The version of a record that may not work: "" where there is none, or it is the task's own."""
     if name in task.sealed:
         return ""
     try:
-        return sender.parameters.versioned_destination(name)[1]
+        return sender.parameters.versioned_destination(name, fresh=fresh)[1]
     except ConfigError:
         return ""
 

@@ -39,5 +39,5 @@ class ProblemError(Exception):
 def invalid(errors: list[FieldError]) -> ProblemError:
     """422 with every fault at once."""
     count = len(errors)
-    noun = "field is" if count == 1 else "fields are"
-    return ProblemError(422, f"{count} {noun} not as they must be; nothing was stored.", errors)
+    words = "1 field is not as it must be" if count == 1 else f"{count} fields are not as they must be"
+    return ProblemError(422, f"{words}; nothing was stored.", errors)
