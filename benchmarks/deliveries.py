@@ -231,9 +231,9 @@ class _Bench:
 
     def _until_settled(self, deadline: float) -> bool:
         """Whether no task needs an execution any more."""
-        while open := self._open():
+        while left := self._open():
             if time.monotonic() > deadline:
-                print(f"  {open:,} tasks have not settled in {DEADLINE:.0f} s", flush=True)
+                print(f"  {left:,} tasks have not settled in {DEADLINE:.0f} s", flush=True)
                 return False
             time.sleep(1)
         return True

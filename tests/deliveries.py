@@ -11,7 +11,7 @@ from typing import Any, cast
 from requests import Request
 
 from taskhook import deliver
-from taskhook.errors import ConfigError, StoreConflict
+from taskhook.errors import ConfigError
 from taskhook.http import Answer
 from taskhook.secret import Parameters, Seal
 from taskhook.slots import Calendar
@@ -236,17 +236,6 @@ class Machine:
                 self.stage.store.restart(task, now=self.stage.clock.now, restarts=task.restarts + 1)
             )
         return bool(dead)
-
-
-def conflicts() -> Callable[[], None]:
-    """For ``MemoryStore.meanwhile``: somebody else is quicker, once."""
-    left = iter([StoreConflict("the task has changed meanwhile")])
-
-    def raise_once() -> None:
-        for error in left:
-            raise error
-
-    return raise_once
 
 
 def ids(requests: list[Request]) -> Iterator[str]:

@@ -152,6 +152,7 @@ class MemoryLedger(Ledger):
         self.standings: dict[str, Standing] = {}
         self.marks: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
         self.held_at: dict[str, float] = {}
+        self.last: dict[str, bool] = {}
         self.speakers: dict[str, tuple[str, float]] = {}
 
     def standing(self, name: str) -> Standing:
@@ -206,8 +207,9 @@ class MemoryLedger(Ledger):
     def let_go(self, name: str, task: str) -> None:
         self.marks["held", name].pop(task, None)
 
-    def wait(self, name: str, task: str, *, now: float) -> None:
+    def wait(self, name: str, task: str, *, now: float, last: bool = False) -> None:
         self.marks["waits", name][task] = now
+        self.last = {**self.last, task: last}
 
     def waiting(self, name: str) -> list[Kept]:
         return self._kept("waits", name)
@@ -217,7 +219,7 @@ class MemoryLedger(Ledger):
 
     def _kept(self, what: str, name: str) -> list[Kept]:
         found = [Kept(task=task, since=since) for task, since in self.marks[what, name].items()]
-        return sorted(found, key=lambda one: one.since)
+        return sorted(found, key=lambda one: (what == "waits" and self.last.get(one.task, False), one.since))
 
 
 class MemoryDurations(Durations):

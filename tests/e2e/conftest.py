@@ -74,7 +74,7 @@ def config_for(sim: Simulator, rx: Receiver) -> dict[str, dict[str, dict[str, An
             "no-service": {"type": "slack", "url": rx.url("/slack/no_service")},
             "failures": {**webhook, "url": rx.url("/hook"), "filter": {"states": ["failed", "lost"]}},
             "leaving": {**webhook, "url": rx.url("/hook/gone")},
-            "unheard": {**webhook, "url": rx.url("/hook/down"), "escalate": {"to": "oncall", "after_seconds": 3}},
+            "unheard": {**webhook, "url": rx.url("/hook/down/99"), "escalate": {"to": "oncall", "after_seconds": 3}},
             "oncall": {"type": "slack", "url": rx.url("/slack"), "language": "zh"},
             "bot": {"type": "slack_bot", "url": rx.url("/slack-api/"), "token": BOT_TOKEN, "channel": "C0123456789"},
             "robot": {"type": "dingtalk", "url": rx.url("/dingtalk?access_token=robot"), "language": "zh"},
@@ -158,7 +158,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     before = os.environ.get("AUTH")
     os.environ["AUTH"] = "true"
     try:
-        with Simulator(rate_limits=True) as sim, Receiver(secret=SECRET, chat_token=BOT_TOKEN, chat_limits=CHAT_LIMITS) as rx:
+        with (
+            Simulator(rate_limits=True) as sim,
+            Receiver(secret=SECRET, chat_token=BOT_TOKEN, chat_limits=CHAT_LIMITS) as rx,
+        ):
             settings = Settings(home=home, port=0)
             with serving(settings, config=config_for(sim, rx), parameters=QUICK_PARAMETERS) as stack:
                 yield World(sim, rx, stack)

@@ -82,7 +82,9 @@ def test_somebody_else_is_told_when_a_destination_has_not_taken_the_news(world: 
 def test_a_slack_bot_posts_one_message_edits_it_and_replies_at_the_end(world: World) -> None:
     task = world.post("alibaba.bdrc", "progress-live", notify=["bot"], title="live-title")
     world.settled(task["id"], seconds=120)
-    calls = [one for one in world.rx.messages if one.path.startswith("/slack-api/") and "live-title" in one.body.decode()]
+    calls = [
+        one for one in world.rx.messages if one.path.startswith("/slack-api/") and "live-title" in one.body.decode()
+    ]
     posted = [one.json for one in calls if one.path.endswith("chat.postMessage")]
     edited = [one.json for one in calls if one.path.endswith("chat.update")]
     assert [bool(one.get("thread_ts")) for one in posted] == [False, True]
@@ -110,7 +112,9 @@ def test_every_chat_tool_is_told_in_its_own_way(world: World, chatted: dict[str,
     path, state = CHATS[name]
     assert {one["destination"]: one["state"] for one in chatted["deliveries"]}[name] == state
     [message] = [
-        one for one in world.rx.messages if one.path == path and "chat-title" in json.dumps(one.json, ensure_ascii=False)
+        one
+        for one in world.rx.messages
+        if one.path == path and "chat-title" in json.dumps(one.json, ensure_ascii=False)
     ]
     assert message.status in (200, 202)
 
@@ -154,7 +158,13 @@ def test_destinations_are_managed_and_their_secrets_never_come_out(world: World)
 
 
 def test_a_bad_record_is_refused_with_every_fault_at_once(world: World) -> None:
-    record = {"type": "webhook", "url": "ftp://example.com", "secret": "short", "filter": {"states": ["done"]}, "lang": "fr"}
+    record = {
+        "type": "webhook",
+        "url": "ftp://example.com",
+        "secret": "short",
+        "filter": {"states": ["done"]},
+        "lang": "fr",
+    }
     answer = world.call("PUT", "/destinations/bad", json=record)
     assert answer.status_code == 422
     assert {one["field"] for one in answer.json()["errors"]} == {"url", "secret", "filter.states", "lang"}

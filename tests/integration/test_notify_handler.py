@@ -211,3 +211,97 @@ def test_a_watch_that_only_waits_for_the_next_attempt_is_not_counted_as_dying(
     after = cloud.invoke("NotifyFunction", {"id": task.id, "watch": task.watch, "destination": "ops"})
     assert after["done"] is False
     assert (cloud.task(task.id).restarts, cloud.task(task.id).deliveries["ops"]) == (0, waiting)
+
+
+# --- bad input, and an outside that is out of order ------------------------------------------------------------------
+
+
+def test_a_table_that_refuses_breaks_the_invocation_and_the_state_machine_repeats_it(
+    cloud: Cloud, receiver: Server, ended: Any, tell: Tell
+) -> None:
+    receiver.says(b"ok")
+    task = ended()
+    table = cloud.made["Tasks"]
+    cloud.overrides["TABLE"] = "no-such-table"
+    with pytest.raises(Exception, match="ResourceNotFound"):
+        tell(task)
+    assert receiver.got == []
+    cloud.overrides["TABLE"] = table
+    assert tell(task)["done"] is True
+    assert len(receiver.got) == 1
+
+
+def test_a_queue_that_refuses_does_not_repeat_what_was_taken(
+    cloud: Cloud, receiver: Server, ended: Any, tell: Tell
+) -> None:
+    receiver.says(b"ok")
+    held = ended(task_id="held", deliveries={"ops": Delivery(state=DeliveryState.HELD)})
+    cloud.ledger.hold("ops", held.id, version="1", now=time.time())
+    task = ended()
+    cloud.overrides["TASKS_QUEUE"] = "https://sqs.eu-central-1.amazonaws.com/123456789012/no-such-queue"
+    with pytest.raises(Exception, match="NonExistentQueue"):
+        tell(task)
+    assert tell(task)["done"] is True
+    assert len(receiver.got) == 1
+    # What was kept is open again, so that the reconciler starts it.
+    assert cloud.is_listed_open(held.id)
+
+
+def test_an_escalated_delivery_is_one_of_a_new_watch(
+    cloud: Cloud, receiver: Server, ended: Any, tell: Tell
+) -> None:
+    receiver.says(b"gone", status=410)
+    cloud.put(
+        "destinations/ops",
+        {"type": "webhook", "url": f"{receiver.url}/x", "escalate": {"to": "default", "after_seconds": 600}},
+    )
+    task = ended()
+    assert tell(task)["done"] is True
+    after = cloud.task(task.id)
+    assert {name: one.state.value for name, one in after.deliveries.items()} == {"ops": "held", "default": "pending"}
+    assert cloud.messages("TasksQueue") == [{"id": task.id, "watch": 2}]
+    assert cloud.is_listed_open(task.id)
+
+
+def test_what_a_receiver_answered_is_shown_without_secrets(
+    receiver: Server, ended: Any, tell: Tell, api: Call
+) -> None:
+    receiver.says(b"cannot POST /s3cr3t-path " + b"x" * 9000, status=500)
+    task = ended()
+    tell(task)
+    ((attempt,),) = (one["log"] for one in api("GET", f"/tasks/{task.id}/deliveries").json["deliveries"])
+    assert attempt["answer"].startswith("cannot POST ***")
+    assert len(attempt["answer"]) == 4096
+
+
+# --- progress --------------------------------------------------------------------------------------------------------
+
+
+def record(task: Task, name: str = "ops") -> dict[str, Any]:
+    return {"Records": [{"messageId": "1", "body": json.dumps({"id": task.id, "destination": name})}]}
+
+
+def test_how_a_task_goes_on_is_shown_to_who_asked(cloud: Cloud, receiver: Server, ended: Any) -> None:
+    receiver.says(b"ok")
+    cloud.put("destinations/ops", {"type": "webhook", "url": f"{receiver.url}/x", "progress": True})
+    task = ended(state=State.RUNNING, observed_at=None, progress=0.5)
+    assert cloud.invoke("NotifyFunction", record(task)) == {}
+    (got,) = receiver.got
+    assert json.loads(got["body"])["data"]["progress"] == 0.5
+    assert cloud.task(task.id) == task
+
+
+@pytest.mark.parametrize("status", [500, 410])
+def test_what_cannot_be_shown_is_no_trouble(cloud: Cloud, receiver: Server, ended: Any, status: int) -> None:
+    receiver.says(b"no", status=status)
+    cloud.put("destinations/ops", {"type": "webhook", "url": f"{receiver.url}/x", "progress": True})
+    task = ended(state=State.RUNNING, observed_at=None)
+    assert cloud.invoke("NotifyFunction", record(task)) == {}
+    assert cloud.ledger.held("ops") == []
+    assert cloud.task(task.id) == task
+
+
+def test_progress_of_a_task_that_has_ended_is_not_shown(cloud: Cloud, receiver: Server, ended: Any) -> None:
+    cloud.put("destinations/ops", {"type": "webhook", "url": f"{receiver.url}/x", "progress": True})
+    assert cloud.invoke("NotifyFunction", record(ended())) == {}
+    assert receiver.got == []

@@ -189,3 +189,55 @@ def test_a_payload_of_reconcile_is_one_of_poll(cloud: Cloud, stored: Store) -> N
     gone = cloud.invoke("ReconcileFunction", {"lose": {"id": "a" * 26, "watch": 1}})
     silent = cloud.invoke("PollFunction", {"id": "a" * 26, "watch": 1})
     assert gone == silent
+
+
+# --- destinations ----------------------------------------------------------------------------------------------------
+
+
+def held(cloud: Cloud, stored: Store, version: str, **changes: Any) -> Task:
+    kept = {"ops": Delivery(state=DeliveryState.HELD, attempts=3, tries=3)}
+    task = stored(state=State.FAILED, observed_at=time.time(), deliveries=kept, **changes)
+    cloud.ledger.hold("ops", task.id, version=version, now=time.time())
+    return task
+
+
+def test_news_goes_out_when_its_destination_is_stored_anew(cloud: Cloud, stored: Store, sweep: Sweep) -> None:
+    task = held(cloud, stored, "1")
+    cloud.ledger.died("ops", "1", reason="HTTP 410", code=None, now=time.time())
+    assert sweep() == 0
+    assert cloud.task(task.id) == task
+    cloud.put("destinations/ops", {"type": "webhook", "url": "https://hooks.example.com/s3cr3t-new"})
+    assert sweep(**{"source": "aws.ssm", "detail-type": "Parameter Store Change"}) == 1
+    assert cloud.task(task.id).pending == ["ops"]
+    assert cloud.messages("TasksQueue") == [{"id": task.id, "watch": 2}]
+    assert cloud.ledger.standing("ops").dead is None
+    assert sweep() == 0
+
+
+def test_news_of_a_destination_that_is_gone_stays_until_there_is_one(
+    cloud: Cloud, stored: Store, sweep: Sweep
+) -> None:
+    cloud.client("ssm").delete_parameter(Name=f"/{cloud.stack}/destinations/ops")
+    task = held(cloud, stored, "")
+    assert sweep() == 0
+    cloud.put("destinations/ops", {"type": "webhook", "url": "https://hooks.example.com/s3cr3t-new"})
+    assert sweep() == 1
+    assert cloud.task(task.id).pending == ["ops"]
+
+
+def test_a_destination_that_stays_malformed_does_not_let_its_news_go_round_in_circles(
+    cloud: Cloud, stored: Store, sweep: Sweep
+) -> None:
+    cloud.put("destinations/ops", {"type": "pigeon"})
+    task = stored(state=State.FAILED, observed_at=time.time())
+    cloud.invoke("NotifyFunction", {"id": task.id, "watch": 1, "destination": "ops"})
+    assert cloud.task(task.id).deliveries["ops"].attempts == 1
+    assert sweep(all=True) == 0
+    assert cloud.task(task.id).watch == 1
+
+
+def test_a_destination_with_nothing_kept_is_forgotten_in_the_end(cloud: Cloud, stored: Store, sweep: Sweep) -> None:
+    cloud.ledger.hold("ops", "a" * 26, version="0", now=time.time() - 3600)
+    cloud.ledger.let_go("ops", "a" * 26)
+    assert sweep() == 0
+    assert list(cloud.ledger.listed()) == []

@@ -7,10 +7,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from taskhook.deliver import ATTEMPTS_LOGGED
 from taskhook.errors import StoreConflict
 from taskhook.states import State
 from taskhook.store import Store, from_item, reopened
-from taskhook.task import Delivery, DeliveryState, Problem, Task
+from taskhook.submit import MOST_DESTINATIONS
+from taskhook.task import Attempt, Delivery, DeliveryState, Problem, Task
 from tests.conftest import NOW, MakeTask
 from tests.integration.conftest import Cloud
 from tests.strategies import tasks
@@ -180,11 +182,145 @@ def test_a_task_is_not_closed_over_a_destination_that_came_meanwhile(
     assert cloud.is_listed_open(task.id)
 
 
-def test_a_delivery_of_a_superseded_watch_is_not_written(store: Store, make_ended: MakeTask) -> None:
+@pytest.mark.parametrize("name", ["ops", "webhook-a.b.example-1", "a_b-c", "#channel", "名字"])
+def test_a_delivery_may_have_any_name(cloud: Cloud, store: Store, make_ended: MakeTask, name: str) -> None:
+    task = make_ended(notify=(name,))
+    store.create(task)
+    store.save_message(task, name, {"ts": "1.0"})
+    assert store.save_delivery(task, name, DONE).deliveries == {name: DONE}
+    again = store.reopen(store.get(task.id) or task, {name: Delivery(attempts=1)}, now=NOW)
+    assert again.pending == [name]
+    assert cloud.is_listed_open(task.id)
+
+
+def test_what_a_receiver_took_is_written_whatever_watch_there_is(
+    cloud: Cloud, store: Store, make_ended: MakeTask
+) -> None:
     task = make_ended()
     store.create(replace(task, watch=2))
+    saved = store.save_delivery(task, "ops", DONE)
+    assert (saved.watch, saved.deliveries["ops"]) == (2, DONE)
+    assert not cloud.is_listed_open(task.id)
+
+
+def test_the_last_delivery_of_an_old_watch_does_not_close_a_task_with_a_new_one(
+    cloud: Cloud, store: Store, make_ended: MakeTask
+) -> None:
+    """Nobody would look after the new destination if its execution died."""
+    task = make_ended()
+    store.create(task)
+    store.reopen(task, {"boss": Delivery()}, now=NOW)
+    saved = store.save_delivery(task, "ops", DONE)
+    assert (saved.pending, saved.watch) == (["boss"], 2)
+    assert cloud.is_listed_open(task.id)
+    store.save_delivery(saved, "boss", DONE)
+    assert not cloud.is_listed_open(task.id)
+
+
+@pytest.mark.parametrize(
+    "meanwhile",
+    [
+        {"state": State.QUEUED, "observed_at": None},
+        {"observed_at": NOW + 99},
+        {"deliveries": {"ops": Delivery(attempts=1)}},
+        {"deliveries": {"ops": HELD}},
+        {"deliveries": {"other": Delivery()}},
+    ],
+)
+def test_a_delivery_of_other_news_or_after_another_attempt_is_not_written(
+    store: Store, make_ended: MakeTask, meanwhile: Any
+) -> None:
+    task = make_ended()
+    known = replace(task, **meanwhile)
+    store.create(known)
+    for delivery in (DONE, Delivery(attempts=1, next_attempt_at=NOW)):
+        with pytest.raises(StoreConflict):
+            store.save_delivery(task, "ops", delivery)
+    assert store.get(task.id) == known
+
+
+def test_a_new_watch_is_begun_by_one_of_two(store: Store, make_ended: MakeTask) -> None:
+    task = make_ended(deliveries={"ops": HELD, "done": DONE}, restarts=4)
+    store.create(task)
+    fresh = Delivery(attempts=12, forced=True)
+    opened = store.reopen(task, {"ops": fresh}, now=NOW + 7)
+    assert (opened.watch, opened.watch_since, opened.restarts) == (2, NOW + 7, 0)
+    assert opened.deliveries == {"ops": fresh, "done": DONE}
     with pytest.raises(StoreConflict):
-        store.save_delivery(task, "ops", DONE)
+        store.reopen(task, {"ops": fresh}, now=NOW + 7)
+    with pytest.raises(StoreConflict):
+        store.reopen(replace(opened, state=State.LOST), {"ops": fresh}, now=NOW + 7)
+
+
+def test_a_message_is_kept_once_and_only_for_a_delivery_that_there_is(store: Store, make_task: MakeTask) -> None:
+    task = make_task()
+    store.create(task)
+    store.save_message(task, "ops", {"channel": "C1", "ts": "1.0"})
+    for name in ("ops", "nobody"):
+        with pytest.raises(StoreConflict):
+            store.save_message(task, name, {"channel": "C1", "ts": "2.0"})
+    saved = store.get(task.id) or task
+    assert saved.deliveries["ops"].message == {"channel": "C1", "ts": "1.0"}
+    with pytest.raises(StoreConflict):
+        store.save_message(make_task(task_id="gone"), "ops", {"ts": "1.0"})
+
+
+def attempts(number: int) -> tuple[Attempt, ...]:
+    """As long as they can be."""
+    return tuple(
+        Attempt(at=NOW + n, verdict="transient", status=500, seconds=10.123, detail="x" * 200, event="task.succeeded",
+                code="x" * 64, detail_zh="长" * 200)
+        for n in range(number)
+    )  # fmt: skip
+
+
+def test_what_receivers_answered_is_found_by_destination_and_time(
+    cloud: Cloud, store: Store, make_ended: MakeTask
+) -> None:
+    silent = replace(attempts(1)[0], status=None, at=NOW + 500)
+    names = ("ops", "webhook-a.b.example-1")
+    task = make_ended(deliveries={name: Delivery(log=(*attempts(60), silent)) for name in names})
+    for number in (0, 1, 59):
+        store.save_answer(task, "ops", NOW + number, f"said {number}")
+    store.save_answer(task, names[1], NOW, "<html>" + "x" * 4000)
+    store.save_answer(task, "ops", NOW + 700, "of an attempt that the log does not hold")
+    found = store.answers(task)
+    assert {key: text[:6] for key, text in found.items()} == {
+        ("ops", NOW): "said 0", ("ops", NOW + 1): "said 1", ("ops", NOW + 59): "said 5", (names[1], NOW): "<html>",
+    }  # fmt: skip
+    assert store.answers(make_ended()) == {}
+    expires = item(cloud, f"answer#{task.id}#ops#{NOW:.3f}")["expires_at"]
+    assert expires == {"N": str(int(task.deadline) + 30 * 86_400)}
+
+
+def test_the_largest_task_fits_into_an_item(cloud: Cloud, store: Store, make_ended: MakeTask) -> None:
+    names = [f"webhook-{'x' * 80}-{number:08d}" for number in range(MOST_DESTINATIONS)]
+    full = Delivery(
+        attempts=99, tries=12, log=attempts(ATTEMPTS_LOGGED), reason="x" * 300, next_attempt_at=NOW, slot=NOW, live=True,
+        message={"channel": "C" * 30, "ts": "1503435956.000247"}, first_at=NOW, told_at=NOW, forced=True,
+    )  # fmt: skip
+    task = make_ended(
+        metadata={"x": "y" * 8000}, result={"x": "y" * 8000}, message="x" * 500, deliveries=dict.fromkeys(names, full)
+    )
+    written = store._item(task)
+    assert _dynamodb_size(written) < 400 * 1024
+
+
+def _dynamodb_size(value: Any) -> int:
+    """As DynamoDB counts: names and texts in UTF-8, and some bytes around what is nested."""
+    ((kind, inner),) = value.items() if set(value) <= {"S", "N", "M", "L", "BOOL", "NULL"} and len(value) == 1 else [
+        ("M", value)
+    ]
+    match kind:
+        case "M":
+            return 3 + sum(1 + len(name.encode()) + _dynamodb_size(one) for name, one in inner.items())
+        case "L":
+            return 3 + sum(1 + _dynamodb_size(one) for one in inner)
+        case "N":
+            return 2 + len(inner) // 2
+        case "S":
+            return len(inner.encode())
+    return 1
 
 
 @pytest.mark.parametrize("state", [State.QUEUED, State.RUNNING])

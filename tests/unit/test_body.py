@@ -366,3 +366,23 @@ def test_a_region_is_needed_where_the_accounts_endpoint_is_made_from_it() -> Non
 
     here = Installation(account=by_region, find=FIND, destination=destination, allow_private=False)
     assert "reaches bm by region" in faults(here=here, provider="tencent.bm", task_id=7, region=...)["region"]
+
+
+def test_who_wants_to_see_how_the_task_goes_on_is_noted() -> None:
+    bot = {"type": "slack_bot", "token": "xoxb-1-s3cr3t", "channel": "C0123456"}
+    parsed = wish(notify=["ops", HOOK, {**HOOK, "progress": True}, bot])
+    assert {name.split("-")[0] for name in parsed.live} == {"webhook", "slack"}
+    assert len(parsed.live) == 2
+    assert "ops" not in parsed.live
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"escalate": {"to": "", "after_seconds": 1}}, "notify[0].escalate.to"),
+        ({"filter": {"states": ["done"]}}, "notify[0].filter.states"),
+        ({"rate": "often"}, "notify[0].rate"),
+    ],
+)
+def test_what_every_destination_may_have_is_checked_in_a_tasks_own_too(changes: Any, field: str) -> None:
+    assert list(faults(notify=[{**HOOK, **changes}])) == [field]

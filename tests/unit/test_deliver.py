@@ -1,5 +1,6 @@
 """One attempt to tell one destination, and what follows from its outcome."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -447,20 +448,12 @@ class Receivers:
         left = self.answers[host]
         answer = left.pop(0) if len(left) > 1 else left[0]
         news = request.json["data"]["id"] if isinstance(request.json, dict) and "data" in request.json else None
-        body = request.data if news is None else None
-        task = news or _told_of(body)
+        task = news or json.loads(request.data)["data"]["id"]
         assert not self.stage.store.tasks[task].deliveries[host].told, "told again although that is written down"
         self.ids.setdefault(task, set()).update(ids([request]))
         if answer.status < 300:
             self.taken.append((task, host))
         return answer
-
-
-def _told_of(body: Any) -> str:
-    import json
-
-    told: str = json.loads(body)["data"]["id"]
-    return told
 
 
 def _url(name: str) -> dict[str, str]:

@@ -29,7 +29,7 @@ def test_the_example_is_valid_once_its_comments_are_removed(tmp_path: Path) -> N
     toml = "\n".join(line for line in lines[start:] if "=" in line or line.startswith("["))
     config = read_config(written(tmp_path, toml))
     assert sorted(config["accounts"]) == ["alibaba", "production", "tencent"]
-    assert sorted(config["destinations"]) == ["default", "ops"]
+    assert sorted(config["destinations"]) == ["default", "oncall", "ops", "team"]
 
 
 def test_a_file_that_is_there_is_never_overwritten(tmp_path: Path) -> None:

@@ -39,6 +39,17 @@ class Ssm:
             raise ClientError({"Error": {"Code": code, "Message": "no"}}, "GetParameter")
         return {"Parameter": self._one(Name)}
 
+    def put_parameter(self, *, Name: str, Value: str, Type: str, Overwrite: bool) -> None:  # noqa: N803 - boto3's names
+        assert (Type, Overwrite) == ("SecureString", True)
+        self.calls.append(f"put {Name}")
+        self.put(Name.removeprefix("/here/"), Value)
+
+    def delete_parameter(self, *, Name: str) -> None:  # noqa: N803 - boto3's names
+        code = self.fails or (None if Name in self.values else "ParameterNotFound")
+        if code is not None:
+            raise ClientError({"Error": {"Code": code, "Message": "no"}}, "DeleteParameter")
+        del self.values[Name]
+
     def get_paginator(self, operation: str) -> Any:
         assert operation == "get_parameters_by_path"
         return self
@@ -201,3 +212,55 @@ def test_what_is_remembered_shows_no_secret(ssm: Ssm, parameters: Parameters) ->
     ssm.put("accounts/tencent", ACCOUNT)
     parameters.account("tencent")
     assert "s3cr3t" not in repr(parameters._remembered)
+
+
+# --- destinations ----------------------------------------------------------------------------------------------------
+
+
+def test_a_destination_is_remembered_for_half_a_minute_unless_it_must_be_fresh(
+    ssm: Ssm, parameters: Parameters, clock: Clock
+) -> None:
+    ssm.put("destinations/ops", "one")
+    for seconds, calls in ((0, 1), (29, 1), (1, 2)):
+        clock.now += seconds
+        assert parameters.versioned_destination("ops") == ("one", "1")
+        assert len(ssm.calls) == calls
+    ssm.put("destinations/ops", "two")
+    assert parameters.versioned_destination("ops") == ("one", "1")
+    assert parameters.versioned_destination("ops", fresh=True) == ("two", "2")
+    assert parameters.versioned_destination("ops") == ("two", "2")
+
+
+def test_what_was_stored_or_removed_here_is_known_here_at_once(ssm: Ssm, parameters: Parameters) -> None:
+    parameters.store_destination("ops", "one")
+    assert parameters.destination("ops") == "one"
+    parameters.store_destination("ops", "two")
+    assert parameters.versioned_destination("ops") == ("two", "2")
+    assert parameters.remove_destination("ops") is True
+    with pytest.raises(ConfigError, match="no destination 'ops'"):
+        parameters.destination("ops")
+    assert parameters.remove_destination("ops") is False
+
+
+def test_the_version_of_a_destination_is_that_of_now(ssm: Ssm, parameters: Parameters) -> None:
+    assert parameters.destination_version("ops") == ""
+    ssm.put("destinations/ops", "one")
+    assert parameters.destination_version("ops") == "1"
+    ssm.put("destinations/ops", "two")
+    assert parameters.destination_version("ops") == "2"
+
+
+def test_all_destinations_come_by_name_as_they_are_now(ssm: Ssm, parameters: Parameters) -> None:
+    assert parameters.destinations() == {}
+    for name in ("b", "a", "b"):
+        ssm.put(f"destinations/{name}", name.upper())
+    ssm.put("accounts/tencent", ACCOUNT)
+    assert parameters.destinations() == {"a": ("A", "1"), "b": ("B", "2")}
+    assert list(parameters.destinations()) == ["a", "b"]
+
+
+def test_a_refusal_to_remove_is_not_an_absence(ssm: Ssm, parameters: Parameters) -> None:
+    ssm.put("destinations/ops", "one")
+    ssm.fails = "AccessDeniedException"
+    with pytest.raises(ClientError):
+        parameters.remove_destination("ops")

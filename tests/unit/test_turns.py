@@ -146,7 +146,7 @@ def waiting(stage: Stage, make_ended: MakeTask, name: str, state: State, at: flo
     values = {"deliveries": {"ops": Delivery(reason="waits", slot=NOW + 100)}, **changes}
     task = make_ended(task_id=name, state=state, observed_at=at, **values)
     stage.store.tasks[task.id] = task
-    stage.ledger.wait("ops", task.id, now=at)
+    stage.ledger.wait("ops", task.id, now=at, last=state is State.SUCCEEDED)
     return task
 
 
@@ -168,6 +168,17 @@ def test_the_oldest_failure_goes_first_and_by_itself(
     own = waiting(stage, make_ended, "own", State.SUCCEEDED, NOW + 1)
     failed = [waiting(stage, make_ended, name, state, NOW + at) for name, at in (("f2", 8), ("f1", 7))]
     assert turns.spoken_of(stage.sender, destination, own) == [failed[1]]
+
+
+def test_a_failure_is_found_behind_more_successes_than_a_message_holds(
+    stage: Stage, destination: Destination, make_ended: MakeTask
+) -> None:
+    made = [waiting(stage, make_ended, str(number), State.SUCCEEDED, NOW + number) for number in range(turns.MOST + 9)]
+    assert len(turns.spoken_of(stage.sender, destination, made[-1])) <= turns.MOST + 1
+    failed = make_ended(task_id="failed", state=State.FAILED, deliveries={"ops": Delivery(reason="waits")})
+    stage.store.tasks[failed.id] = failed
+    turns.turn(stage.sender, destination, failed, Standing(next_at=stage.clock.now + 9))
+    assert turns.spoken_of(stage.sender, destination, made[-1]) == [failed]
 
 
 def test_who_has_never_waited_speaks_for_itself_alone(

@@ -158,10 +158,12 @@ class Ledger:
     def let_go(self, name: str, task: str) -> None:
         self._unmark("held", name, task)
 
-    def wait(self, name: str, task: str, *, now: float) -> None:
-        self._mark("waits", name, task, now)
+    def wait(self, name: str, task: str, *, now: float, last: bool = False) -> None:
+        """``last``: behind all that are not."""
+        self._mark("waits", name, task, now, place=int(last))
 
     def waiting(self, name: str) -> list[Kept]:
+        """The oldest first, in each of the two places."""
         return self._marked("waits", name)
 
     def heard(self, name: str, task: str) -> None:
@@ -169,11 +171,11 @@ class Ledger:
 
     # --- items ---
 
-    def _mark(self, what: str, name: str, task: str, now: float) -> None:
+    def _mark(self, what: str, name: str, task: str, now: float, place: int = 0) -> None:
         item = {
             "id": f"{what}#{name}#{task}",
             "open": f"{what}#{name}",
-            "watch": 0,
+            "watch": place,
             "watch_since": now,
             "expires_at": int(now + self._settings.retention),
         }
@@ -185,11 +187,8 @@ class Ledger:
         self._dynamodb.delete_item(TableName=self._settings.table, Key=_key(f"{what}#{name}#{task}"))
 
     def _marked(self, what: str, name: str) -> list[Kept]:
-        found = (
-            Kept(task=item["id"].rpartition("#")[2], since=float(item["watch_since"]))
-            for item in self._query(f"{what}#{name}")
-        )
-        return sorted(found, key=lambda one: one.since)
+        found = sorted(self._query(f"{what}#{name}"), key=lambda item: (item["watch"], item["watch_since"]))
+        return [Kept(task=item["id"].rpartition("#")[2], since=float(item["watch_since"])) for item in found]
 
     def _query(self, value: str) -> Iterator[dict[str, Any]]:
         pages = self._dynamodb.get_paginator("query").paginate(

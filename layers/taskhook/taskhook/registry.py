@@ -94,7 +94,7 @@ def _shown(one: Destination) -> dict[str, Any]:
             "states": list(one.filter.states),
             "metadata": dict(one.filter.metadata),
         },
-        "escalate": {"to": one.escalation.to, "after_seconds": one.escalation.after} if one.escalation else None,
+        "escalate": {"to": one.escalation.to, "after_seconds": int(one.escalation.after)} if one.escalation else None,
     }
 
 

@@ -88,7 +88,7 @@ class Delivery:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         log = tuple(Attempt(**{"status": None, **attempt}) for attempt in data.get("log", ()))
-        return cls(**{**data, "state": DeliveryState(data["state"]), "log": log})
+        return cls(**{**data, "state": DeliveryState(_OLDER.get(data["state"], data["state"])), "log": log})
 
     @property
     def told(self) -> bool:
@@ -96,6 +96,8 @@ class Delivery:
 
 
 _ALWAYS = ("state", "attempts")
+_OLDER = {"failed": "held"}
+"""What version 0.1 has written of news that nobody took."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -63,7 +63,7 @@ def turn(
         at = sender.ledger.plan(destination.name, slot, now=now)
         if at != slot:
             return _joins(sender, destination, task, at, reason)
-        sender.ledger.wait(destination.name, task.id, now=now)
+        _wait(sender, destination, task)
     return _later(replace(delivery, slot=slot), slot, reason=reason)
 
 
@@ -99,8 +99,13 @@ def _together(destination: Destination) -> bool:
 
 
 def _joins(sender: Sender, destination: Destination, task: Task, at: float, reason: str) -> Later:
-    sender.ledger.wait(destination.name, task.id, now=sender.clock())
+    _wait(sender, destination, task)
     return _later(task.deliveries[destination.name], at + JOIN, reason=reason)
+
+
+def _wait(sender: Sender, destination: Destination, task: Task) -> None:
+    succeeded = task.state is State.SUCCEEDED
+    sender.ledger.wait(destination.name, task.id, now=sender.clock(), last=succeeded)
 
 
 def _later(delivery: Delivery, at: float, *, reason: str) -> Later:

@@ -6,6 +6,7 @@ words of an answer.
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import requests
@@ -197,7 +198,9 @@ def judged(
     meaning, code = _meaning(answer, said, confirmed, errors)
     wait = body.get("retry_after")
     retry_after = answers.sensible(wait) if isinstance(wait, int | float) else None
-    return answers.judgment(destination, answer, now, meaning, code=code, retry_after=retry_after)
+    found = answers.judgment(destination, answer, now, meaning, code=code, retry_after=retry_after)
+    # A word of the table is nobody's secret, even where the URL has it too.
+    return replace(found, code=code) if code in errors else found
 
 
 def _meaning(
