@@ -136,9 +136,10 @@ class Process:
 
     def sender(self, whole: Sender) -> Sender:
         parts = ("store", "parameters", "queues", "ledger", "calendar")
-        watched = {name: _Watched(self, getattr(whole, name), name) for name in parts}
-        functions = {name: self._call(getattr(whole, name), name) for name in ("send", "sleep", "measure")}
-        return replace(whole, **watched, **functions)
+        watched: dict[str, Any] = {name: _Watched(self, getattr(whole, name), name) for name in parts}
+        for name in ("send", "sleep", "measure"):
+            watched[name] = self._call(getattr(whole, name), name)
+        return replace(whole, **watched)
 
     def _call(self, function: Callable[..., Any], label: str) -> Callable[..., Any]:
         def call(*args: Any, **options: Any) -> Any:

@@ -1,6 +1,7 @@
 """What is known of destinations over all tasks, in the table and in the tests' memory alike."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,7 @@ from tests.conftest import NOW
 from tests.fakes import MemoryLedger
 from tests.integration.conftest import Cloud
 
-DEAD = {"reason": "HTTP 410: gone", "code": "HTTP 410"}
+DEAD: Any = {"reason": "HTTP 410: gone", "code": "HTTP 410"}
 
 
 @pytest.fixture(params=["table", "memory"])

@@ -247,9 +247,7 @@ def test_a_queue_that_refuses_does_not_repeat_what_was_taken(
     assert cloud.is_listed_open(held.id)
 
 
-def test_an_escalated_delivery_is_one_of_a_new_watch(
-    cloud: Cloud, receiver: Server, ended: Any, tell: Tell
-) -> None:
+def test_an_escalated_delivery_is_one_of_a_new_watch(cloud: Cloud, receiver: Server, ended: Any, tell: Tell) -> None:
     receiver.says(b"gone", status=410)
     cloud.put(
         "destinations/ops",
@@ -263,9 +261,7 @@ def test_an_escalated_delivery_is_one_of_a_new_watch(
     assert cloud.is_listed_open(task.id)
 
 
-def test_what_a_receiver_answered_is_shown_without_secrets(
-    receiver: Server, ended: Any, tell: Tell, api: Call
-) -> None:
+def test_what_a_receiver_answered_is_shown_without_secrets(receiver: Server, ended: Any, tell: Tell, api: Call) -> None:
     receiver.says(b"cannot POST /s3cr3t-path " + b"x" * 9000, status=500)
     task = ended()
     tell(task)

@@ -214,9 +214,7 @@ def test_news_goes_out_when_its_destination_is_stored_anew(cloud: Cloud, stored:
     assert sweep() == 0
 
 
-def test_news_of_a_destination_that_is_gone_stays_until_there_is_one(
-    cloud: Cloud, stored: Store, sweep: Sweep
-) -> None:
+def test_news_of_a_destination_that_is_gone_stays_until_there_is_one(cloud: Cloud, stored: Store, sweep: Sweep) -> None:
     cloud.client("ssm").delete_parameter(Name=f"/{cloud.stack}/destinations/ops")
     task = held(cloud, stored, "")
     assert sweep() == 0

@@ -87,9 +87,7 @@ def test_an_unknown_destination_is_a_404(api: Call, method: str, path: str) -> N
     assert "GET /destinations" in reply.json["detail"]
 
 
-def test_a_test_message_that_is_taken_lets_everything_go(
-    cloud: Cloud, api: Call, receiver: Server, held: Held
-) -> None:
+def test_a_test_message_that_is_taken_lets_everything_go(cloud: Cloud, api: Call, receiver: Server, held: Held) -> None:
     receiver.says(b"ok")
     task = held()
     cloud.ledger.died("ops", "2", reason="HTTP 410", code=None, now=time.time() - 60)
@@ -158,9 +156,7 @@ def test_every_attempt_is_listed_with_what_was_answered(cloud: Cloud, api: Call,
         code="HTTP 410", detail_zh="HTTP 410：没了",
     )  # fmt: skip
     silent = Attempt(at=now + 1, verdict="transient", status=None, seconds=10.0, detail="no answer", event="task.lost")
-    kept = Delivery(
-        state=DeliveryState.HELD, attempts=2, log=(refused, silent), reason="HTTP 410: gone", first_at=now
-    )
+    kept = Delivery(state=DeliveryState.HELD, attempts=2, log=(refused, silent), reason="HTTP 410: gone", first_at=now)
     task = held(deliveries={"ops": kept, "own.example-1": Delivery()})
     cloud.store.save_answer(task, "ops", now, "<b>gone</b>")
     reply = api("GET", f"/tasks/{task.id}/deliveries")

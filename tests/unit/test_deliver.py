@@ -285,6 +285,14 @@ def test_tries_begin_anew_and_attempts_do_not(scene: MakeScene, make_answer: Mak
     assert stage.delivery.log[-1].status == 500
 
 
+def test_a_task_with_many_destinations_keeps_fewer_attempts_of_each(scene: MakeScene, make_answer: MakeAnswer) -> None:
+    many = {str(number): Delivery() for number in range(29)}
+    stage = scene(make_answer(status=500), deliveries={"ops": Delivery(log=(ATTEMPT,) * 24), **many})
+    stage.attempt()
+    assert len(stage.delivery.log) == deliver.ALL_LOGGED // 30
+    assert stage.delivery.log[-1].at == stage.clock.now
+
+
 ATTEMPT = Attempt(at=NOW, verdict="transient", status=500, seconds=0.1, detail="no", event="task.succeeded")
 
 
@@ -423,9 +431,7 @@ def test_the_time_for_which_news_was_held_is_measured_too(scene: MakeScene, make
 
 
 @pytest.mark.parametrize("status", [200, 500])
-def test_what_is_told_once_more_is_not_measured_again(
-    scene: MakeScene, make_answer: MakeAnswer, status: int
-) -> None:
+def test_what_is_told_once_more_is_not_measured_again(scene: MakeScene, make_answer: MakeAnswer, status: int) -> None:
     stage = scene(make_answer(b"", status=status), deliveries={"ops": Delivery(first_at=NOW, told_at=NOW + 61)})
     stage.attempt()
     assert stage.measured == []
@@ -460,7 +466,12 @@ def _url(name: str) -> dict[str, str]:
     return {"url": f"https://{name}.example.com/s3cr3t-path"}
 
 
-OK, GONE, BUSY, DOWN = (200, {}), (410, {}), (429, {"Retry-After": "90"}), (500, {})
+type Said = tuple[int, dict[str, str]]
+
+OK: Said = (200, {})
+GONE: Said = (410, {})
+BUSY: Said = (429, {"Retry-After": "90"})
+DOWN: Said = (500, {})
 
 SCENES: dict[str, dict[str, Any]] = {
     "taken": {"ops": [OK]},
@@ -489,7 +500,7 @@ def made(make_ended: MakeTask, make_answer: MakeAnswer, what: dict[str, Any]) ->
     if "boss" in what:
         more["escalate"] = {"to": "boss", "after_seconds": 50}
     stage.records = {"ops": hook(**_url("ops"), **more), "log": hook(**_url("log")), "boss": hook(**_url("boss"))}
-    answers = {
+    answers: dict[str, list[Answer]] = {
         name: [make_answer(b"", status=status, headers=headers) for status, headers in what[name]]
         for name in ("ops", "log", "boss")
         if name in what
@@ -522,7 +533,7 @@ def test_a_kill_at_any_point_loses_nothing_and_repeats_nothing_that_is_written_d
         process.at_death = lambda: unwritten(stage, receivers)  # noqa: B023
         machine = Machine(stage, process, retries=retries)
         machine.run()
-        if SCENES[name].get("held"):
+        if SCENES[name].get("held") and not retries:
             # What was not let go by the success that was killed goes out with the next one.
             later = make_ended(task_id="later")
             stage.store.tasks[later.id] = later
@@ -530,12 +541,14 @@ def test_a_kill_at_any_point_loses_nothing_and_repeats_nothing_that_is_written_d
             machine.run()
         where = f"{'after' if after else 'before'} call {point}, {process.last}"
         assert process.dead, where
-        assert {**ended(stage), ("later", "ops"): "delivered"} == {**expected, ("later", "ops"): "delivered"}, where
+        assert {what: how for what, how in ended(stage).items() if what[0] != "later"} == expected, where
         assert all(len(one) == 1 for one in receivers.ids.values()), where
         for news in set(receivers.taken):
             assert receivers.taken.count(news) <= 1 + (news in process.lost), where
         marks = {one.task for one in stage.ledger.held("ops")}
-        assert {task.id for task in stage.store.tasks.values() if task.deliveries["ops"].state == "held"} <= marks, where
+        assert {task.id for task in stage.store.tasks.values() if task.deliveries["ops"].state == "held"} <= marks, (
+            where
+        )
 
 
 def unwritten(stage: Stage, receivers: Receivers) -> list[tuple[str, str]]:

@@ -33,9 +33,7 @@ def test_a_full_record_is_read() -> None:
         "rate": "20/min",
         "progress": True,
         "paused": True,
-        "filter": Filter(
-            providers=("tencent",), accounts=("prod",), states=("failed", "lost"), metadata={"team": 7}
-        ),
+        "filter": Filter(providers=("tencent",), accounts=("prod",), states=("failed", "lost"), metadata={"team": 7}),
         "escalation": Escalation(to="boss", after=120.0),
     }
 

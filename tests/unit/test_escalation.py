@@ -61,9 +61,7 @@ def test_the_second_destination_is_told_at_once_when_the_first_is_out_of_order(
     assert told[1][0] == NOW + 100
 
 
-def test_the_second_destination_is_told_at_once_when_the_first_is_paused(
-    stage: Stage, make_answer: MakeAnswer
-) -> None:
+def test_the_second_destination_is_told_at_once_when_the_first_is_paused(stage: Stage, make_answer: MakeAnswer) -> None:
     stage.records["ops"] = hook(paused=True, escalate={"to": "boss", "after_seconds": 120})
     assert says(stage, make_answer(b""), make_answer(b"")) == [(NOW + 100, "boss")]
     assert stage.delivery.state is DeliveryState.HELD
@@ -77,9 +75,12 @@ def test_why_it_is_told_is_said(stage: Stage) -> None:
 
 def test_the_news_is_the_same_for_both(stage: Stage, make_answer: MakeAnswer) -> None:
     sent: list[Any] = []
-    stage.line = lambda request, **options: sent.append(request) or make_answer(  # type: ignore[assignment,func-returns-value]
-        b"", status=200 if "boss" in request.url else 410
-    )
+
+    def send(request: Any, **options: Any) -> Answer:
+        sent.append(request)
+        return make_answer(b"", status=200 if "boss" in request.url else 410)
+
+    stage.line = send  # type: ignore[assignment]
     stage.queues.start_watch(stage.task)
     Machine(stage).run()
     assert len(sent) == 2
@@ -87,9 +88,7 @@ def test_the_news_is_the_same_for_both(stage: Stage, make_answer: MakeAnswer) ->
 
 
 def test_two_that_name_each_other_are_told_once_each(stage: Stage, make_answer: MakeAnswer) -> None:
-    stage.records["boss"] = hook(
-        url="https://boss.example.com/s3cr3t-path", escalate={"to": "ops", "after_seconds": 1}
-    )
+    stage.records["boss"] = hook(url="https://boss.example.com/s3cr3t-path", escalate={"to": "ops", "after_seconds": 1})
     told = says(stage, make_answer(status=410), make_answer(status=410))
     assert [name for _, name in told] == ["ops", "boss"]
 
@@ -133,9 +132,7 @@ def test_other_destinations_are_not_repeated_by_the_new_watch(
     assert stage.task.deliveries["done"] == done
 
 
-def test_two_destinations_that_are_escalated_at_the_same_moment_both_are(
-    stage: Stage, make_ended: MakeTask
-) -> None:
+def test_two_destinations_that_are_escalated_at_the_same_moment_both_are(stage: Stage, make_ended: MakeTask) -> None:
     task = make_ended(notify=("ops", "log"))
     stage.store.tasks[task.id] = task
     stage.records["log"] = hook(escalate={"to": "chief", "after_seconds": 60})

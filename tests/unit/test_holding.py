@@ -99,9 +99,7 @@ def test_a_task_that_somebody_else_changes_is_read_again(
     assert stage.started == [(task.id, 8)]
 
 
-def test_what_cannot_be_let_go_stays_marked(
-    stage: Stage, hold: Hold, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_cannot_be_let_go_stays_marked(stage: Stage, hold: Hold, monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*args: Any, **options: Any) -> Task:
         raise StoreConflict("the task has changed meanwhile")
 

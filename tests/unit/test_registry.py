@@ -64,7 +64,9 @@ def test_a_destination_is_shown_without_its_secrets(stage: Stage) -> None:
     assert not any(canary in json.dumps(shown) for canary in ("s3cr3t", SECRET, SECRET.removeprefix("whsec_")))
 
 
-@pytest.mark.parametrize("record", ["s3cr3t", '{"type": "s3cr3t"}', '{"type": "webhook", "url": "http://x.example.com/s3cr3t"}'])
+@pytest.mark.parametrize(
+    "record", ["s3cr3t", '{"type": "s3cr3t"}', '{"type": "webhook", "url": "http://x.example.com/s3cr3t"}']
+)
 def test_a_record_that_cannot_work_is_shown_as_broken_and_the_others_as_ever(stage: Stage, record: str) -> None:
     stage.records["bad"] = record
     bad, ops = here(stage).all()["destinations"]

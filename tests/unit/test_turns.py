@@ -20,7 +20,7 @@ from taskhook.destinations.model import Channel, Destination, Judgment, Verdict
 from taskhook.http import Answer
 from taskhook.ledger import Ledger, Standing
 from taskhook.slots import Calendar
-from taskhook.states import State
+from taskhook.states import ANSWERED, State
 from taskhook.store import Store
 from taskhook.task import Delivery, DeliveryState, Task, task_key
 from taskhook.telling import Sender
@@ -127,9 +127,7 @@ def test_a_pause_that_was_asked_for_goes_before_any_slot(stage: Stage, destinati
 def test_nobody_else_tells_what_waits_while_somebody_does(
     stage: Stage, destination: Destination, make_ended: MakeTask
 ) -> None:
-    one, other = (
-        make_ended(task_id=name, deliveries={"ops": Delivery(reason="waits")}) for name in ("one", "other")
-    )
+    one, other = (make_ended(task_id=name, deliveries={"ops": Delivery(reason="waits")}) for name in ("one", "other"))
     assert turns.alone(stage.sender, destination, one) is None
     assert isinstance(turns.alone(stage.sender, destination, other), Later)
     assert turns.alone(stage.sender, destination, one) is None
@@ -159,12 +157,10 @@ def test_all_successes_go_together_in_the_order_of_their_ends(
     assert turns.spoken_of(stage.sender, destination, late) == [early, middle, late]
 
 
-@pytest.mark.parametrize("state", [state for state in State if state.terminal and state is not State.SUCCEEDED])
+@pytest.mark.parametrize("state", [*sorted(ANSWERED - {State.SUCCEEDED}), State.LOST, State.TIMED_OUT])
 def test_the_oldest_failure_goes_first_and_by_itself(
     stage: Stage, destination: Destination, make_ended: MakeTask, state: State
 ) -> None:
-    if state is State.STOPPED:
-        return  # nobody is told of it
     own = waiting(stage, make_ended, "own", State.SUCCEEDED, NOW + 1)
     failed = [waiting(stage, make_ended, name, state, NOW + at) for name, at in (("f2", 8), ("f1", 7))]
     assert turns.spoken_of(stage.sender, destination, own) == [failed[1]]
@@ -217,14 +213,17 @@ def test_a_digest_that_is_refused_as_it_is_goes_out_one_by_one(
     assert stage.store.tasks[other.id].deliveries["ops"].state is DeliveryState.PENDING
 
 
-def test_a_digest_is_an_attempt_of_each_of_its_tasks(stage: Stage, make_ended: MakeTask) -> None:
+def test_a_digest_is_an_attempt_of_each_of_its_tasks(
+    stage: Stage, make_ended: MakeTask, make_answer: MakeAnswer
+) -> None:
+    stage.line.answers = [make_answer(b"ok")]
     made = [waiting(stage, make_ended, str(number), State.SUCCEEDED, NOW + number) for number in range(5)]
     stage.attempt(id=made[3].id)
     assert len(stage.line.requests) == 1
     for task in made:
         delivery = stage.store.tasks[task.id].deliveries["ops"]
         assert (delivery.state, delivery.attempts, len(delivery.log)) == (DeliveryState.DELIVERED, 1, 1)
-        assert (task.id, "ops", delivery.log[0].at) in stage.store.said or stage.line.answers[0].text == ""  # type: ignore[union-attr]
+        assert stage.store.said[task.id, "ops", delivery.log[0].at] == "ok"
     assert stage.ledger.waiting("ops") == []
 
 
@@ -264,7 +263,7 @@ class Loop:
         def body() -> None:
             try:
                 function()
-            except BaseException as error:  # noqa: BLE001 - it is raised again where the test sees it
+            except BaseException as error:
                 self.errors.append(error)
             finally:
                 self.back.release()
@@ -417,7 +416,7 @@ class Town:
     def patience(self) -> float:
         """Seconds after which everything must be told: one message each, one after the other, and some waiting."""
         each = max(1 / slots.rate(self.plan.rate, 1.0).planned, self.plan.slow + turns.SOON) + self.plan.late
-        trouble = 2 * sum(DELIVERY_SCHEDULE[:9]) if self.plan.trouble else 0.0
+        trouble = 1.2 * sum(DELIVERY_SCHEDULE) if self.plan.trouble else 0.0
         return len(self.plan.ends) * each + 4 * (JOIN + turns.SPEAKS * bool(self.plan.kills)) + trouble
 
     @property
@@ -457,7 +456,7 @@ def test_everything_is_told_exactly_once_and_never_more_than_the_rate_allows(pla
     assert town.stage.ledger.waiting("ops") == []
 
 
-@given(plans, st.sampled_from([0.1, 0.5]))
+@given(plans, st.sampled_from([0.1, 0.3]))
 @example(Plan(rate="20/min", ends=BURST, seed=3), 0.5)
 @few
 def test_a_receiver_in_trouble_is_told_everything_once_in_the_end(plan: Plan, trouble: float) -> None:
