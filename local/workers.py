@@ -72,10 +72,13 @@ class Regulars:
 
 
 _SLEEPER = "WAKE_LEAD_SECONDS"
-"""The setting of a function that mostly sleeps: it may have three times as many processes, and its regulars go first.
+"""The setting of a function that mostly sleeps, and whose regulars go first.
 
 They have an appointment, a place in a provider's rate limit, and would miss it behind a crowd of first looks.
 """
+_PATIENT = 60
+"""Seconds of time limit beyond which a function mostly waits, for its turn or for slow receivers: then it may have
+three times as many processes as others."""
 _REGULARS = 50_000
 
 
@@ -91,7 +94,8 @@ def limit_workers(places: int) -> None:
         config = func.get("config") or func
         with creating:
             sleeps = _SLEEPER in config.get("Environment", {}).get("Variables", {})
-            semaphore = semaphores.setdefault(config["FunctionArn"], FairSemaphore(3 * places if sleeps else places))
+            waits = int(config.get("Timeout", 0)) > _PATIENT
+            semaphore = semaphores.setdefault(config["FunctionArn"], FairSemaphore(3 * places if waits else places))
             newcomer = sleeps and not regulars.knows(event)
         with semaphore.as_newcomer() if newcomer else semaphore:
             result: dict[str, Any] = execute(func, event, request_id)

@@ -281,7 +281,7 @@ def test_what_does_not_confirm_is_in_doubt(kind: str, body: Any) -> None:
         (429, Verdict.THROTTLED),
         (500, Verdict.TRANSIENT),
         (502, Verdict.TRANSIENT),
-        (503, Verdict.THROTTLED),
+        (503, Verdict.TRANSIENT),
         (504, Verdict.TRANSIENT),
         (0, Verdict.TRANSIENT),
     ],

@@ -487,15 +487,16 @@ def test_the_members_that_it_has_are_said_to_who_misspells_one() -> None:
 # --- the answer ------------------------------------------------------------------------------------------------------
 
 DEAD = (
-    *(300, 301, 302, 303, 304, 307, 308, 400, 401, 402, 403, 404, 405, 406, 407, 410, 411, 412, 413, 414, 415),
-    *(416, 417, 418, 421, 422, 424, 426, 428, 431, 451, 499),
+    *(300, 301, 302, 303, 304, 307, 308, 401, 402, 403, 404, 405, 406, 407, 410, 411, 412, 414),
+    *(416, 417, 418, 421, 424, 426, 428, 431, 451, 499),
 )
 TABLE = {
     **dict.fromkeys((200, 201, 202, 204, 206, 299), Verdict.DELIVERED),
     **dict.fromkeys(DEAD, Verdict.DEAD),
+    **dict.fromkeys((400, 413, 415, 422), Verdict.BAD_CONTENT),
     **dict.fromkeys((408, 409, 423, 425), Verdict.TRANSIENT),
-    **dict.fromkeys((500, 501, 502, 504, 505, 520, 524, 529, 599), Verdict.TRANSIENT),
-    **dict.fromkeys((429, 503), Verdict.THROTTLED),
+    **dict.fromkeys((500, 501, 502, 503, 504, 505, 520, 524, 529, 599), Verdict.TRANSIENT),
+    429: Verdict.THROTTLED,
     **dict.fromkeys((0, 100, 101, 199, 600, 999), Verdict.TRANSIENT),
 }
 
@@ -504,7 +505,8 @@ TABLE = {
 def test_each_status_has_its_verdict(status: int, verdict: Verdict) -> None:
     answer = Answer(status=status, headers={"Retry-After": "9"}, body=b"ok", truncated=False, elapsed=0.1)
     judgment = webhook.judge(to(NEW), answer, 0.0)
-    assert judgment.verdict is verdict
+    # 503 is a pause where one is asked for.
+    assert judgment.verdict is (Verdict.THROTTLED if status == 503 else verdict)
     assert judgment.retry_after == (9.0 if verdict in (Verdict.THROTTLED, Verdict.TRANSIENT) else None)
     assert judgment.detail.startswith(f"HTTP {status}: ")
 

@@ -214,7 +214,7 @@ def _works(sender: Sender, name: str, standing: Standing, at: float) -> None:
     if standing.dead is None and standing.holding is None:
         return
     if standing.since is None or at >= standing.since:
-        release(sender.store, sender.ledger, sender.queues, name, now=sender.clock())
+        release(sender.store, sender.ledger, sender.queues, name, now=sender.clock(), refused=False)
 
 
 def _record_others(sender: Sender, destination: Destination, task: Task, version: str, done: Told) -> None:
@@ -247,10 +247,12 @@ def _record(sender: Sender, destination: Destination | None, task: Task, name: s
 
 
 def _next(sender: Sender, delivery: Delivery, done: Told, *, logged: int) -> Delivery:
+    verdict = done.judgment.verdict
     tried = replace(
         delivery,
         attempts=delivery.attempts + 1,
-        tries=delivery.tries + 1,
+        # Who says "later" has not refused: only time ends that.
+        tries=delivery.tries + (verdict is not Verdict.THROTTLED),
         log=(*delivery.log, done.attempt)[-logged:],
         next_attempt_at=None,
         reason=None,
@@ -258,12 +260,15 @@ def _next(sender: Sender, delivery: Delivery, done: Told, *, logged: int) -> Del
         slot=None,
         first_at=delivery.first_at or done.attempt.at,
     )
-    verdict = done.judgment.verdict
     if verdict.good:
         state = DeliveryState.ACCEPTED if verdict is Verdict.ACCEPTED else DeliveryState.DELIVERED
         return replace(tried, state=state, told_at=sender.clock())
+    late = sender.clock() - (tried.first_at or 0.0) > sum(backoff.DELIVERY_SCHEDULE)
     wait = backoff.next_delivery_wait(
-        attempts=tried.tries, limit=sender.attempts, rng=sender.rng, retry_after=done.judgment.retry_after
+        attempts=sender.attempts if late else max(1, tried.tries),
+        limit=sender.attempts,
+        rng=sender.rng,
+        retry_after=done.judgment.retry_after,
     )
     if verdict not in _WORTH_TRYING or wait is None:
         return replace(tried, state=DeliveryState.HELD, reason=done.judgment.detail)

@@ -88,6 +88,7 @@ class Ledger:
             "attribute_not_exists(dead) OR dead <> :version",
             values,
             names={"#open": "open"},
+            alive=now,
         )
 
     def works(self, name: str) -> None:
@@ -114,6 +115,7 @@ class Ledger:
             "attribute_not_exists(#until) OR #until < :until",
             {":until": until},
             {"#until": "until"},
+            alive=until,
         )
 
     def plan(self, name: str, at: float, *, now: float) -> float:
@@ -123,6 +125,7 @@ class Ledger:
             "SET next_at = :at",
             "attribute_not_exists(next_at) OR next_at <= :now OR next_at = :at",
             {":at": at, ":now": now},
+            alive=now,
         )
         return at if planned else self.standing(name).next_at
 
@@ -133,6 +136,7 @@ class Ledger:
             "SET speaker = :task, speaks_until = :until",
             "attribute_not_exists(speaker) OR speaker = :task OR speaks_until <= :now",
             {":task": task, ":until": until, ":now": now},
+            alive=now,
         )
 
     def silent(self, name: str, task: str) -> None:
@@ -149,6 +153,7 @@ class Ledger:
             "attribute_not_exists(holding) OR holding <> :version OR held_at < :now",
             {":version": version, ":now": now, ":listed": _LISTED},
             {"#open": "open"},
+            alive=now,
         )
 
     def held(self, name: str) -> list[Kept]:
@@ -203,9 +208,20 @@ class Ledger:
                 yield {key: from_attribute(attribute) for key, attribute in item.items()}
 
     def _write(
-        self, id: str, update: str, condition: str, values: dict[str, Any], names: dict[str, str] | None = None
+        self,
+        id: str,
+        update: str,
+        condition: str,
+        values: dict[str, Any],
+        names: dict[str, str] | None = None,
+        *,
+        alive: float | None = None,
     ) -> bool:
-        """Whether the condition held."""
+        """Whether the condition held. ``alive``: the time from which the item is kept for a while."""
+        if alive is not None:
+            # Kept as long as tasks are, from the latest change on: labels of single tasks' destinations come and go.
+            update = f"{update}, expires_at = :expires"
+            values = {**values, ":expires": int(alive + self._settings.retention)}
         request: dict[str, Any] = {"TableName": self._settings.table, "Key": _key(id), "UpdateExpression": update}
         if values:
             request["ExpressionAttributeValues"] = {key: to_attribute(value) for key, value in values.items()}

@@ -24,6 +24,8 @@ JOIN = ATTEMPT_SECONDS + 5.0
 """Seconds after a message for many that those who are not in it speak for themselves."""
 EXACT = 20
 """Requests in a window from which one may be late by the distance of two places: 0.9 of them, and 2, are no more."""
+SPREAD = 0.5
+"""The share of a pause over which those who have waited for its end come back."""
 MOST = 100
 """News in one message."""
 SPEAKS = 45.0
@@ -45,7 +47,9 @@ def turn(
     """Returns None at the moment when a message may go; else when to come again."""
     delivery, now = task.deliveries[destination.name], sender.clock()
     if standing.until > now:
-        return _later(delivery, standing.until, reason="the destination has asked for a pause")
+        # Not all at the same moment: they would be too many again.
+        spread = sender.rng.uniform(0, SPREAD * (standing.until - now))
+        return _later(delivery, standing.until + spread, reason="the destination has asked for a pause")
     rate = destinations.rate(destination)
     if rate is None:
         return None

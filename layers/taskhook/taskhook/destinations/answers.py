@@ -26,7 +26,7 @@ type Row = tuple[Verdict, str] | tuple[Verdict, str, str]
 # The exceptions; whole classes are in ``_CLASSES``. A redirect is never followed, since it could lead anywhere, so it
 # is as final as any other wrong URL.
 STATUSES: Mapping[int, Row] = {
-    400: (Verdict.DEAD, "the receiver does not understand the message", "接收方无法理解这条消息"),
+    400: (Verdict.BAD_CONTENT, "the receiver does not understand the message", "接收方无法理解这条消息"),
     401: (
         Verdict.DEAD,
         "the receiver wants credentials: check the URL and the headers",
@@ -42,13 +42,13 @@ STATUSES: Mapping[int, Row] = {
     408: (Verdict.TRANSIENT, "the receiver gave up waiting", "接收方等待超时"),
     409: (Verdict.TRANSIENT, "the receiver is busy with something that is in the way", "接收方正忙于有冲突的操作"),
     410: (Verdict.DEAD, "the receiver says that it is gone for good", "接收方表示这个 URL 已永久失效"),
-    413: (Verdict.DEAD, "the message is too large for the receiver", "消息过大，接收方不接受"),
-    415: (Verdict.DEAD, "the receiver does not take JSON", "接收方不接受 JSON"),
-    422: (Verdict.DEAD, "the receiver does not accept the message", "接收方不接受这条消息"),
+    413: (Verdict.BAD_CONTENT, "the message is too large for the receiver", "消息过大，接收方不接受"),
+    415: (Verdict.BAD_CONTENT, "the receiver does not take JSON", "接收方不接受 JSON"),
+    422: (Verdict.BAD_CONTENT, "the receiver does not accept the message", "接收方不接受这条消息"),
     423: (Verdict.TRANSIENT, "the receiver is locked", "接收方已被锁定"),
     425: (Verdict.TRANSIENT, "it was too early for the receiver", "对接收方来说为时过早"),
     429: (Verdict.THROTTLED, "the receiver gets too many messages", "发给接收方的消息过多"),
-    503: (Verdict.THROTTLED, "the receiver is not available", "接收方暂时不可用"),
+    503: (Verdict.TRANSIENT, "the receiver is not available", "接收方暂时不可用"),
 }
 
 _CLASSES: Mapping[int, Row] = {
@@ -103,6 +103,9 @@ def judgment(
     if verdict in (Verdict.THROTTLED, Verdict.TRANSIENT):
         wait = wait_asked(answer, now)
     said = quote(destination, answer)
+    if verdict is Verdict.TRANSIENT and answer.status == 503 and wait is not None:
+        # Out of order for a moment, as any other 5xx, unless it asks for a pause.
+        verdict = Verdict.THROTTLED
     return Judgment(
         verdict=verdict,
         detail=cut(f"HTTP {answer.status}: {words}" + (f'. It said: "{said}"' if said else ""), LONGEST_DETAIL),
