@@ -31,8 +31,9 @@ check: $(DEV) ## Lint, types and template, in seconds
 	$(BIN)/mypy
 	$(BIN)/sam validate --lint
 
-unit: $(DEV) ## The quick tests: the product's pure code, in under a minute; those of the simulator are in `make test`
-	$(BIN)/pytest -q -n 2 tests/unit --ignore-glob='tests/unit/test_simulator*'
+SLOWER := test_simulator* test_receiver* test_chats* test_looking*
+unit: $(DEV) ## The quick tests: the product's pure code, in under a minute; the slower ones are in `make test`
+	$(BIN)/pytest -q -n 2 --hypothesis-profile=quick tests/unit $(SLOWER:%=--ignore-glob='tests/unit/%')
 
 test: check ## Everything: checks, unit, integration, and end to end on the emulator
 	$(BIN)/pytest -q -n 2 --dist loadgroup tests/unit tests/integration tests/catalogue

@@ -23,6 +23,10 @@ ROOT = Path(__file__).parent.parent
 
 # A machine that is busy with something else is no fault of a test.
 hypothesis_settings.register_profile("taskhook", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# For the quick round: laws are tried on fewer examples than in the whole one.
+hypothesis_settings.register_profile(
+    "quick", deadline=None, max_examples=15, suppress_health_check=[HealthCheck.too_slow]
+)
 hypothesis_settings.load_profile("taskhook")
 NOW = 1_790_000_000.0
 

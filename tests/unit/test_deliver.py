@@ -108,7 +108,7 @@ def test_news_that_is_refused_for_its_content_is_kept_and_no_other(
 
 
 def test_who_says_later_has_not_refused_for_two_days(scene: MakeScene, make_answer: MakeAnswer) -> None:
-    stage = scene(make_answer(status=429))
+    stage = scene(make_answer(status=429, headers={"Retry-After": "3600"}))
     began = stage.clock.now
     while not stage.attempt()["done"]:
         stage.clock.now = stage.delivery.next_attempt_at or stage.clock.now
