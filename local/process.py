@@ -14,7 +14,7 @@ from pathlib import Path
 from local.emulator import CHECKPOINT_PATH, HEALTH_PATH
 from local.settings import REPOSITORY, RunError, Settings
 
-_START_SECONDS = 30.0
+_START_SECONDS = 120.0
 _STOP_SECONDS = 20.0
 
 

@@ -1,3 +1,4 @@
+import base64
 import json
 import unicodedata
 from dataclasses import replace
@@ -41,7 +42,7 @@ def answer(status: int = 200, body: str | bytes = b"", retry_after: str | None =
         (formatdate(NOW + 90), 90.0),
         ("Thu, 01 Jan 2099 00:00:00 GMT", None),
         (formatdate(NOW - 90, usegmt=True), None),
-        ("604801", None),
+        ("604801", 604800.0),
         ("1795000000", None),
         ("0", None),
         ("-5", None),
@@ -76,7 +77,7 @@ def judged(status: int, body: str = "", retry_after: str | None = None) -> tuple
 def test_a_judgment_says_it_in_words_and_quotes_the_receiver() -> None:
     assert judged(404, "No such\nhook") == (
         Verdict.DEAD,
-        'HTTP 404: the receiver does not know this URL. It said: "No such hook"',
+        'HTTP 404: the receiver does not know this URL: store the right one. It said: "No such hook"',
         None,
     )
 
@@ -105,7 +106,7 @@ def test_a_code_is_short_and_shows_no_secret() -> None:
 
 def test_a_judgment_says_it_in_chinese_where_somebody_wrote_it() -> None:
     assert answers.judgment(HOOK, answer(404, "No hook"), NOW, answers.row(404)).detail_zh == (
-        "HTTP 404：接收方没有这个 URL。对方回答：“No hook”"
+        "HTTP 404：接收方没有这个 URL：请存入正确的 URL。对方回答：“No hook”"
     )
     assert answers.judgment(HOOK, answer(404, "No hook"), NOW, (Verdict.DEAD, "no")).detail_zh == ""
 
@@ -157,7 +158,10 @@ def test_no_answer_breaks_the_reading(body: str | bytes, truncated: bool) -> Non
 
 
 def test_a_page_is_not_quoted() -> None:
-    assert judged(502, "  <!DOCTYPE html><p>Bad gateway</p>")[1] == "HTTP 502: the receiver is in trouble"
+    assert (
+        judged(502, "  <!DOCTYPE html><p>Bad gateway</p>")[1]
+        == "HTTP 502: the receiver is in trouble; taskhook tries again"
+    )
 
 
 @pytest.mark.parametrize(
@@ -206,3 +210,22 @@ def test_no_token_survives_in_a_quote(path: str, query: str, before: str, after:
             assert token not in answers.quote(
                 destination, answer(400, f"{before}{token}{after}".encode(errors="replace"))
             )
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        'Mk"Pa\\ss/66',
+        json.dumps('Mk"Pa\\ss/66'),
+        json.dumps('Mk"Pa\\ss/66').replace("/", "\\/"),
+        "Mk%22Pa%5Css%2F66",
+        "Mk&quot;Pa\\ss/66",
+        base64.b64encode(b'Mk"Pa\\ss/66').decode(),
+    ],
+)
+def test_a_secret_is_blotted_out_however_a_receiver_writes_it(written: str) -> None:
+    own = {"auth": {"type": "basic", "username": "somebody", "password": 'Mk"Pa\\ss/66'}}
+    to = Destination(name="ops", type="webhook", url="https://example.com/", own=own)
+    said = answers.redact(to, f'{{"got": {written}}}')
+    assert "Pa" not in said
+    assert said.startswith('{"got": ')

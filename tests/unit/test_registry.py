@@ -31,7 +31,9 @@ FULL = {
 
 @pytest.fixture
 def stage(make_ended: MakeTask, make_answer: MakeAnswer) -> Stage:
-    return Stage(make_ended(), answers=[make_answer(b"ok")], record=json.dumps(FULL))
+    found = Stage(make_ended(), answers=[make_answer(b"ok")], record=json.dumps(FULL))
+    found.records["boss"] = hook()
+    return found
 
 
 def here(stage: Stage) -> Registry:
@@ -69,7 +71,7 @@ def test_a_destination_is_shown_without_its_secrets(stage: Stage) -> None:
 )
 def test_a_record_that_cannot_work_is_shown_as_broken_and_the_others_as_ever(stage: Stage, record: str) -> None:
     stage.records["bad"] = record
-    bad, ops = here(stage).all()["destinations"]
+    bad, _, ops = here(stage).all()["destinations"]
     assert (bad["name"], bad["state"], ops["state"]) == ("bad", "broken", "ok")
     assert bad["reason"]
     assert "s3cr3t" not in json.dumps([bad, ops])
@@ -95,6 +97,26 @@ def test_a_paused_destination_says_so(stage: Stage) -> None:
 
 
 # --- stored and removed ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("to", ["new", "nobody"])
+def test_nobody_escalates_to_himself_nor_to_somebody_who_is_not_there(stage: Stage, to: str) -> None:
+    record = {**FULL, "escalate": {"to": to, "after_seconds": 5}}
+    refused = problem(here(stage).store, "new", json.dumps(record).encode())
+    assert [one.field for one in refused.errors] == ["escalate.to"]
+    assert "new" not in stage.records
+
+
+def test_a_member_that_stands_twice_is_refused(stage: Stage) -> None:
+    text = '{"type": "slack", "type": "webhook", "url": "https://hooks.example.com/x"}'
+    assert "type" in [one.field for one in problem(here(stage).store, "new", text.encode()).errors]
+
+
+def test_what_is_held_for_a_paused_destination_is_not_let_go_to_be_held_again(stage: Stage) -> None:
+    stage.records["ops"] = hook(paused=True)
+    hold(stage)
+    assert problem(registry.let_go, stage.sender, "ops", b"{}").status == 409
+    assert registry.let_go(stage.sender, "ops", b'{"dry_run": true}')["count"] == 1
 
 
 def test_a_record_is_stored_as_it_came(stage: Stage) -> None:

@@ -518,9 +518,7 @@ def test_what_a_receiver_asks_to_wait_is_obeyed_in_seconds_and_as_a_date(status:
     assert webhook.judge(to(NEW), answer, 1_795_000_200.0).retry_after == 90.0
 
 
-@pytest.mark.parametrize(
-    "value", ["", "soon", "-5", "0", "1e9", "99999999", "Wed, 18 Nov 2020 11:11:30 GMT", "nan", "٩"]
-)
+@pytest.mark.parametrize("value", ["", "soon", "-5", "0", "1e9", "Wed, 18 Nov 2020 11:11:30 GMT", "nan", "٩"])
 def test_what_is_no_time_to_wait_is_not(value: str) -> None:
     answer = Answer(status=429, headers={"Retry-After": value}, body=b"", truncated=False, elapsed=0.1)
     judgment = webhook.judge(to(NEW), answer, 1_795_000_200.0)

@@ -83,7 +83,7 @@ def _step(sender: Sender, task: Task, name: str) -> float | None:
         _record(sender, None, task, name, version, told(sender, None, task, sender.clock(), judgment, None))
         return None
     reason = unwanted(destination.filter, task)
-    if reason is not None:
+    if reason is not None and not task.deliveries[name].forced:
         _save(sender, task, name, replace(task.deliveries[name], state=DeliveryState.SKIPPED, reason=reason))
         return None
     if escalation.due(destination, task, sender.clock()):

@@ -8,7 +8,7 @@ from typing import Any
 
 from taskhook import destinations, holding, telling
 from taskhook.api.body import NAME
-from taskhook.api.document import parse_object
+from taskhook.api.document import parse_object, repeated
 from taskhook.api.problem import FieldError, ProblemError, invalid
 from taskhook.destinations import urls
 from taskhook.destinations.model import Destination
@@ -47,15 +47,28 @@ class Registry:
         if not NAME.fullmatch(name):
             raise invalid([FieldError("name", "must be 1 to 64 letters, digits, hyphens or underscores")])
         record = parse_object(body)
-        faults = destinations.check(record, allow_private=self.allow_private, ports=self.ports)
-        if faults:
-            raise invalid([FieldError(fault.field, fault.message) for fault in faults])
+        found = destinations.check(record, allow_private=self.allow_private, ports=self.ports)
+        errors = [*repeated(record), *(FieldError(fault.field, fault.message) for fault in found)]
         text = json.dumps(record)
-        if len(text) > LONGEST_RECORD:
-            raise invalid([FieldError("", f"has {len(text)} characters as JSON; at most {LONGEST_RECORD} are stored")])
+        if not errors and len(text) > LONGEST_RECORD:
+            errors = [FieldError("", f"has {len(text)} characters as JSON; at most {LONGEST_RECORD} are stored")]
+        if errors := errors or self._escalates_in_vain(name, record):
+            raise invalid(errors)
         self.parameters.store_destination(name, text)
         logger.info("destination stored", extra={"destination": name, "type": record["type"]})
         return self.one(name)
+
+    def _escalates_in_vain(self, name: str, record: Mapping[str, Any]) -> list[FieldError]:
+        to = (record.get("escalate") or {}).get("to")
+        if to is None:
+            return []
+        if to == name:
+            return [FieldError("escalate.to", "is the destination itself; name another one")]
+        try:
+            self.parameters.versioned_destination(to, fresh=True)
+        except ConfigError:
+            return [FieldError("escalate.to", f"there is no destination named '{to}' yet; store that one first")]
+        return []
 
     def remove(self, name: str) -> None:
         """News that is under way to it is kept from then on."""
@@ -158,12 +171,25 @@ def let_go(sender: Sender, name: str, body: bytes) -> dict[str, Any]:
     unknown = sorted(set(wish) - {"since", "dry_run"})
     if unknown:
         raise invalid([FieldError(one[:100], "is not known; the fields are since, dry_run") for one in unknown])
+    if not dry:
+        _refuse_paused(sender, name)
     if dry:
         found = holding.kept(sender.ledger, name, since=since)
     else:
         now = sender.clock()
         found = holding.release(sender.store, sender.ledger, sender.queues, name, now=now, since=since)
     return {"destination": name, "dry_run": dry, "tasks": found[:MOST_SHOWN], "count": len(found)}
+
+
+def _refuse_paused(sender: Sender, name: str) -> None:
+    """What is let go would be held again at once."""
+    try:
+        text = sender.parameters.versioned_destination(name, fresh=True)[0]
+        paused = destinations.parse(name, text, allow_private=sender.allow_private, ports=sender.ports).paused
+    except ConfigError:
+        return  # a task's own, or one that has been removed: each delivery says what is wrong
+    if paused:
+        raise ProblemError(409, 'The destination is paused: store it with "paused": false, and its news goes out.')
 
 
 def _since(wish: Mapping[str, Any]) -> float | None:

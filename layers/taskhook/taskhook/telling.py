@@ -1,6 +1,6 @@
 """One message to one destination: written, sent, and judged by what came back."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
@@ -115,10 +115,33 @@ def exchange(
     try:
         answer = sender.send(make(), seconds=ATTEMPT_SECONDS, max_bytes=ANSWER_BYTES, allow=rule)
     except (AddressRefused, ConfigError) as error:
-        return Judgment(verdict=Verdict.DEAD, detail=str(error)[:200], code=type(error).__name__), None
+        return _unsent(Verdict.DEAD, error), None
     except TransportError as error:
-        return Judgment(verdict=Verdict.TRANSIENT, detail=str(error)[:200], code=type(error).__name__), None
+        return _unsent(Verdict.TRANSIENT, error), None
     return destinations.judge(destination, answer, now=sender.clock()), answer
+
+
+_WORDS: Mapping[str, tuple[str, str]] = {
+    "AddressRefused": ("store a URL on the public internet", "该地址不允许访问：请使用公网 URL"),
+    "CertificateRefused": ("renew the certificate, or correct the URL", "TLS 证书无效：请更新证书或更正 URL"),
+    "ConfigError": ("correct the record", "请求无法发出：请更正该目的地的配置"),
+    "ConnectionFailed": (
+        "see that it runs and can be reached; taskhook tries again",
+        "无法连接：请检查接收方，taskhook 会重试",
+    ),
+    "DeadlineExceeded": (
+        "it must answer within ten seconds; taskhook tries again",
+        "接收方未在十秒内应答：请尽快应答，taskhook 会重试",
+    ),
+}
+"""What to do about each error, and what it means in Chinese."""
+
+
+def _unsent(verdict: Verdict, error: Exception) -> Judgment:
+    code = type(error).__name__
+    to_do, chinese = _WORDS.get(code, ("", ""))
+    detail = f"{error}: {to_do}" if to_do else str(error)
+    return Judgment(verdict=verdict, detail=detail[:200], detail_zh=chinese, code=code)
 
 
 def told(

@@ -5,8 +5,10 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
+from html import escape
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote as quoted
+from urllib.parse import quote_plus, unquote, urlsplit
 
 from taskhook.destinations.model import Destination, Judgment, Verdict
 from taskhook.destinations.text import cut, encodable, one_line
@@ -18,7 +20,8 @@ LONGEST_CODE = 64
 LONGEST_READ = 16384
 """Characters in which the quotable ones are looked for."""
 LONGEST_WAIT = 7 * 86400.0
-"""Seconds. Who asks for more has probably written a date where a duration belongs."""
+"""Seconds that a receiver may ask for."""
+_EPOCHAL = 1e9
 
 type Row = tuple[Verdict, str] | tuple[Verdict, str, str]
 """The verdict, why in English, and the same in Chinese where somebody wrote it."""
@@ -26,7 +29,11 @@ type Row = tuple[Verdict, str] | tuple[Verdict, str, str]
 # The exceptions; whole classes are in ``_CLASSES``. A redirect is never followed, since it could lead anywhere, so it
 # is as final as any other wrong URL.
 STATUSES: Mapping[int, Row] = {
-    400: (Verdict.BAD_CONTENT, "the receiver does not understand the message", "接收方无法理解这条消息"),
+    400: (
+        Verdict.BAD_CONTENT,
+        "the receiver does not understand the message: look into its log, and at what it said",
+        "接收方无法理解这条消息：请查看接收方的日志及其应答",
+    ),
     401: (
         Verdict.DEAD,
         "the receiver wants credentials: check the URL and the headers",
@@ -37,12 +44,28 @@ STATUSES: Mapping[int, Row] = {
         "the receiver forbids it: check the URL, the secret and the headers",
         "接收方拒绝访问：请检查 URL、密钥和请求头",
     ),
-    404: (Verdict.DEAD, "the receiver does not know this URL", "接收方没有这个 URL"),
-    405: (Verdict.DEAD, "the receiver does not take POST at this URL", "这个 URL 不接受 POST 请求"),
+    404: (
+        Verdict.DEAD,
+        "the receiver does not know this URL: store the right one",
+        "接收方没有这个 URL：请存入正确的 URL",
+    ),
+    405: (
+        Verdict.DEAD,
+        "the receiver does not take POST at this URL: store another one",
+        "这个 URL 不接受 POST 请求：请更换",
+    ),
     408: (Verdict.TRANSIENT, "the receiver gave up waiting", "接收方等待超时"),
     409: (Verdict.TRANSIENT, "the receiver is busy with something that is in the way", "接收方正忙于有冲突的操作"),
-    410: (Verdict.DEAD, "the receiver says that it is gone for good", "接收方表示这个 URL 已永久失效"),
-    413: (Verdict.BAD_CONTENT, "the message is too large for the receiver", "消息过大，接收方不接受"),
+    410: (
+        Verdict.DEAD,
+        "the receiver says that it is gone for good: store a new URL",
+        "接收方表示这个 URL 已永久失效：请存入新的 URL",
+    ),
+    413: (
+        Verdict.BAD_CONTENT,
+        "the message is too large for the receiver: raise its limit",
+        "消息过大，接收方不接受：请提高其上限",
+    ),
     415: (Verdict.BAD_CONTENT, "the receiver does not take JSON", "接收方不接受 JSON"),
     422: (Verdict.BAD_CONTENT, "the receiver does not accept the message", "接收方不接受这条消息"),
     423: (Verdict.TRANSIENT, "the receiver is locked", "接收方已被锁定"),
@@ -58,8 +81,16 @@ _CLASSES: Mapping[int, Row] = {
         "the receiver redirects, which is never followed: use the URL that it redirects to",
         "接收方要求重定向，但重定向从不跟随：请直接使用目标 URL",
     ),
-    4: (Verdict.DEAD, "the receiver refuses the message", "接收方拒绝这条消息"),
-    5: (Verdict.TRANSIENT, "the receiver is in trouble", "接收方出现故障"),
+    4: (
+        Verdict.DEAD,
+        "the receiver refuses the message: look at what it said, and into its log",
+        "接收方拒绝这条消息：请查看其应答和日志",
+    ),
+    5: (
+        Verdict.TRANSIENT,
+        "the receiver is in trouble; taskhook tries again",
+        "接收方出现故障，taskhook 会重试",
+    ),
 }
 _NO_STATUS: Row = (Verdict.TRANSIENT, "the answer is not HTTP as it should be", "应答不是正常的 HTTP")
 
@@ -132,7 +163,8 @@ def wait_asked(answer: Answer, now: float) -> float | None:
 
 
 def sensible(seconds: float | None) -> float | None:
-    return float(seconds) if seconds is not None and 0 < seconds <= LONGEST_WAIT else None
+    """At most LONGEST_WAIT; None for what is past, nothing, or a time since 1970 where a duration belongs."""
+    return float(min(seconds, LONGEST_WAIT)) if seconds is not None and 0 < seconds < _EPOCHAL else None
 
 
 def _seconds_until(date: str, now: float) -> float | None:
@@ -183,9 +215,18 @@ def redact(destination: Destination, text: str) -> str:
 
 def _secrets(destination: Destination) -> Iterator[str]:
     for needle in _raw_secrets(destination):
-        for spelling in (needle, one_line(needle), unquote(needle)):
+        for spelling in _spellings(needle):
             if len(spelling) >= _SHORTEST_SECRET and spelling.casefold().strip("/") not in _PLAIN:
                 yield encodable(spelling)
+
+
+def _spellings(needle: str) -> Iterator[str]:
+    """As a receiver may repeat it: in a URL, in JSON as Python and PHP write it, in HTML, in base64."""
+    for plain in dict.fromkeys((needle, unquote(needle))):
+        in_json = json.dumps(plain)[1:-1]
+        yield from (plain, one_line(plain), quote_plus(plain), quoted(plain), quoted(plain, safe=""), escape(plain))
+        yield from (in_json, in_json.replace("/", "\\/"), json.dumps(plain, ensure_ascii=False)[1:-1])
+        yield base64.b64encode(encodable(plain).encode()).decode().rstrip("=")
 
 
 def _raw_secrets(destination: Destination) -> Iterator[str]:

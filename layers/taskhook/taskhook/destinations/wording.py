@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone
 
+from taskhook.destinations.advice import in_chinese
 from taskhook.destinations.model import Language
 from taskhook.destinations.text import ELLIPSIS, Size, cut, one_line
 from taskhook.states import ANSWERED, State
@@ -193,8 +194,9 @@ def why(task: Task, language: Language = _ENGLISH) -> Problem | None:
     if not task.state.terminal or task.state is State.SUCCEEDED:
         return None
     if task.error:
+        hint = in_chinese(task.error.hint) if task.error.hint and language is Language.CHINESE else task.error.hint
         # A bare status word ("1", "failed") explains nothing that the outcome does not say already.
-        return replace(task.error, code="") if task.error.code == task.provider_state else task.error
+        return replace(task.error, hint=hint, code="" if task.error.code == task.provider_state else task.error.code)
     code = task.provider_state or state(task.state, language)
     if task.message:
         return Problem(code=code, message=task.message)
