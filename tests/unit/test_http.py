@@ -842,6 +842,20 @@ def test_a_connection_that_is_reset_in_the_handshake_is_a_failed_one(serve: Serv
         get(server.url().replace("http", "https"))
 
 
+def test_a_connection_that_is_gone_before_the_handshake_proves_nothing_of_a_certificate(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The race that the ssl module finds out by itself: closed, with something left to read."""
+
+    def closed(_: object, connection: socket.socket, **__: object) -> None:
+        connection.close()
+        raise ssl.SSLError("Closed before TLS handshake with data in recv buffer.")
+
+    monkeypatch.setattr(ssl.SSLContext, "wrap_socket", closed)
+    with pytest.raises(ConnectionFailed):
+        get(serve(OK).url().replace("http", "https"))
+
+
 @pytest.mark.parametrize("name", ["closes in the body", "resets in the headers", "sends headers without end"])
 def test_no_answer_is_made_up_under_tls_for_a_server_that(serve: Serve, authority: Authority, name: str) -> None:
     server = serve(BROKEN[name], context=authority.context(NAME))

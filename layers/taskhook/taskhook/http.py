@@ -487,6 +487,9 @@ _PLACES: tuple[tuple[tuple[type[Exception], ...], type[TransportError], str], ..
 
 def _translate(error: Exception, call: _Call) -> TransportError:
     """Our error for one of the layers below: the first place that fits."""
+    if type(error) is ssl.SSLError and error.errno is None:
+        # Python's own, not OpenSSL's: the other side was gone before the handshake. That says nothing of a certificate.
+        return ConnectionFailed(call.host, "the connection was closed during TLS")
     _, ours, reason = next(place for place in _PLACES if isinstance(error, place[0]))
     return ours(call.host, _detail(error) or reason)
 
