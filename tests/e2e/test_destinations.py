@@ -65,7 +65,7 @@ def test_news_is_told_once_more_on_request_under_the_same_id(world: World) -> No
     first, second = world.news_of(task["id"])
     assert first.headers["webhook-id"] == second.headers["webhook-id"]
     assert world.call("POST", f"/tasks/{task['id']}/deliveries/nobody-known").status_code == 404
-    running = world.post("tencent.clb", "slow-again")
+    running = world.post("tencent.clb", "slow-not-yet")
     assert world.call("POST", f"/tasks/{running['id']}/deliveries/default").status_code == 409
 
 
