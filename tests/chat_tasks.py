@@ -6,30 +6,16 @@ from typing import Any
 import requests
 from hypothesis import strategies as st
 
-from taskhook.destinations.model import Channel, Destination, Language
+from taskhook.destinations.model import Channel, Destination
 from taskhook.http import Answer
 from taskhook.states import State
 from taskhook.task import Problem, Resource, Task
-
-START = 1_795_000_000.0
+from tests import chat
+from tests.chat import START, long_words, problems, resources
 
 
 def build(**changes: Any) -> Task:
-    known: dict[str, Any] = {
-        "id": "abc",
-        "provider": "tencent.clb.DescribeTaskStatus",
-        "account": "prod",
-        "region": "ap-guangzhou",
-        "task_id": "55c85074-3e7f",
-        "submitted_at": START,
-        "deadline": START + 86400,
-        "state": State.SUCCEEDED,
-        "title": "Create listener for shop.example",
-        "observed_at": START + 200.0,
-        "looked_at": START + 150.0,
-        "polls": 12,
-    }
-    return Task(**{**known, **changes})
+    return chat.build(**{"task_id": "55c85074-3e7f", "looked_at": START + 150.0, **changes})
 
 
 def failed(**changes: Any) -> Task:
@@ -60,13 +46,7 @@ def hostile() -> Task:
     )
 
 
-words = st.text(max_size=60) | st.text(
-    alphabet='ab <&>*_`~\\"[]()#\n@é\u0301😀\u200d👍🏽🇩🇪שלוםمرحبا\u202e\x07汉字\ud83d', max_size=60
-)
-long_words = st.builds(lambda text, times: text * times, words, st.sampled_from([1, 1, 3, 100, 400]))
 ids = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,120}", fullmatch=True)
-problems = st.builds(Problem, code=long_words, message=long_words, hint=st.none() | long_words)
-resources = st.lists(st.builds(Resource, id=long_words, state=st.sampled_from(State)), max_size=6)
 tasks = st.builds(
     build,
     state=st.sampled_from([state for state in State if state is not State.STOPPED]),
@@ -81,7 +61,6 @@ tasks = st.builds(
     progress=st.none() | st.floats(0, 1),
     polls=st.integers(0, 10**6),
 )
-languages = st.sampled_from(Language)
 
 
 def answer(body: Any = b"", status: int = 200) -> Answer:

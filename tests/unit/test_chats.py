@@ -15,7 +15,8 @@ from taskhook import destinations
 from taskhook.destinations.model import Destination, Language, Verdict
 from taskhook.http import Answer
 from taskhook.task import Task
-from tests.chat_tasks import START, build, failed, payload
+from tests.chat import START
+from tests.chat_tasks import build, failed, payload
 
 SECRET = "SEC0123456789abcdef"
 TOKEN = "xoxb-1234567890-abcdef"

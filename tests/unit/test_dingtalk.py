@@ -5,7 +5,8 @@ import pytest
 from taskhook import destinations
 from taskhook.destinations import dingtalk
 from taskhook.destinations.model import Destination, Language, Verdict
-from tests.chat_tasks import START, answer, build, failed, payload
+from tests.chat import START
+from tests.chat_tasks import answer, build, failed, payload
 
 URL = "https://oapi.dingtalk.com/robot/send?access_token=t0k3n"
 OPS = Destination(name="ops", type="dingtalk", url=URL)

@@ -6,7 +6,8 @@ from taskhook import destinations
 from taskhook.destinations import feishu
 from taskhook.destinations.model import Destination, Language, Verdict
 from taskhook.states import State
-from tests.chat_tasks import START, answer, build, failed, payload
+from tests.chat import START
+from tests.chat_tasks import answer, build, failed, payload
 
 URL = "https://open.feishu.cn/open-apis/bot/v2/hook/t0k3n"
 OPS = Destination(name="ops", type="feishu", url=URL)

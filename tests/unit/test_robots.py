@@ -16,7 +16,8 @@ from taskhook.destinations.model import Channel, Destination, Language, Verdict
 from taskhook.destinations.text import ELLIPSIS, one_line
 from taskhook.states import State
 from taskhook.task import Problem, Resource, Task
-from tests.chat_tasks import START, all_forms, answer, build, failed, hostile, languages, sent, shown, tasks, words
+from tests.chat import START, languages, words
+from tests.chat_tasks import all_forms, answer, build, failed, hostile, sent, shown, tasks
 
 TOKEN = "t0k3nt0k3nt0k3n"
 SECRET = "SECs3cr3ts3cr3ts3cr3t"

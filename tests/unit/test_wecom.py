@@ -8,7 +8,8 @@ from taskhook import destinations
 from taskhook.destinations import wecom
 from taskhook.destinations.model import Destination, Language, Verdict
 from taskhook.task import Task
-from tests.chat_tasks import START, answer, build, failed, languages, payload, tasks
+from tests.chat import START, languages
+from tests.chat_tasks import answer, build, failed, payload, tasks
 
 URL = "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=t0k3n"
 OPS = Destination(name="ops", type="wecom", url=URL)

@@ -9,7 +9,8 @@ from taskhook.destinations.model import Language
 from taskhook.states import State
 from taskhook.task import Problem
 from taskhook.times import duration
-from tests.chat_tasks import START, build, failed, languages, tasks
+from tests.chat import START, languages
+from tests.chat_tasks import build, failed, tasks
 
 ENGLISH, CHINESE = Language.ENGLISH, Language.CHINESE
 

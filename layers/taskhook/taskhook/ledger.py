@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 from taskhook import aws
 from taskhook.attributes import from_attribute, to_attribute
 from taskhook.config import Settings
+from taskhook.open_index import listed
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -196,16 +197,8 @@ class Ledger:
         return [Kept(task=item["id"].rpartition("#")[2], since=float(item["watch_since"])) for item in found]
 
     def _query(self, value: str) -> Iterator[dict[str, Any]]:
-        pages = self._dynamodb.get_paginator("query").paginate(
-            TableName=self._settings.table,
-            IndexName=self._settings.open_index,
-            KeyConditionExpression="#open = :open",
-            ExpressionAttributeNames={"#open": "open"},
-            ExpressionAttributeValues={":open": {"S": value}},
-        )
-        for page in pages:
-            for item in page["Items"]:
-                yield {key: from_attribute(attribute) for key, attribute in item.items()}
+        for item in listed(self._dynamodb, self._settings, value):
+            yield {key: from_attribute(attribute) for key, attribute in item.items()}
 
     def _write(
         self,

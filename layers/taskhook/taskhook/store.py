@@ -20,6 +20,7 @@ from taskhook import aws
 from taskhook.attributes import from_attribute, to_attribute
 from taskhook.config import Settings
 from taskhook.errors import StoreConflict
+from taskhook.open_index import listed
 from taskhook.task import Delivery, Task
 
 if TYPE_CHECKING:
@@ -312,20 +313,9 @@ class Store:
 
     def open_watches(self) -> "Iterator[Watch]":
         """Every open task's watch, as far as the index holds it: the index lags behind the table by a moment."""
-        for item in self._listed("yes"):
+        for item in listed(self._dynamodb, self._settings, "yes"):
             data = _plain(item)
             yield Watch(id=data["id"], number=data["watch"], since=float(data["watch_since"]))
-
-    def _listed(self, as_what: str) -> Iterator[dict[str, Any]]:
-        pages = self._dynamodb.get_paginator("query").paginate(
-            TableName=self._settings.table,
-            IndexName=self._settings.open_index,
-            KeyConditionExpression="#open = :open",
-            ExpressionAttributeNames={"#open": "open"},
-            ExpressionAttributeValues={":open": {"S": as_what}},
-        )
-        for page in pages:
-            yield from page["Items"]
 
     def refuse_account(self, name: str, credential: str, *, task: str, now: float) -> bool:
         """Write down that an account's credential is refused; whether this task is the one that tells so.
@@ -378,7 +368,7 @@ class Store:
 
     def refused_accounts(self) -> "Iterator[RefusedAccount]":
         """Every account that is refused, as far as the index holds it."""
-        for item in self._listed("account"):
+        for item in listed(self._dynamodb, self._settings, "account"):
             answer = self._dynamodb.get_item(TableName=self._settings.table, Key={"id": item["id"]})
             known = _plain(answer.get("Item", {}))
             if "credential" in known:

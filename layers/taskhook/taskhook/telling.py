@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from random import Random
 
 import requests
@@ -89,11 +90,11 @@ def tell(sender: Sender, destination: Destination, task: Task) -> Told:
     """The news of one task, in the first form that the receiver takes."""
     began = sender.clock()
     first, *plainer = destinations.forms(destination)
-    judgment, answer = exchange(sender, destination, lambda: first(destination, task, began))
+    judgment, answer = exchange(sender, destination, partial(first, destination, task, began))
     for form in plainer:
         if judgment.verdict is not Verdict.BAD_CONTENT:
             break
-        judgment, answer = exchange(sender, destination, lambda: form(destination, task, began))  # noqa: B023
+        judgment, answer = exchange(sender, destination, partial(form, destination, task, began))
         judgment = _plainer(judgment)
     return told(sender, destination, task, began, judgment, answer)
 
@@ -104,7 +105,7 @@ def tell_all(sender: Sender, destination: Destination, tasks: Sequence[Task]) ->
     form = destinations.digest(destination)
     if form is None:
         raise RuntimeError(f"a destination of type {destination.type} takes one news at a time")
-    judgment, answer = exchange(sender, destination, lambda: form(destination, tasks, began))
+    judgment, answer = exchange(sender, destination, partial(form, destination, tasks, began))
     return told(sender, destination, tasks[0], began, judgment, answer)
 
 

@@ -153,18 +153,9 @@ def _facts(task: Task, language: Language) -> list[tuple[str, str]]:
 
 
 def _reason(task: Task, language: Language, room: Room) -> list[str]:
-    problem = wording.why(task, language)
-    if not problem:
-        return []
-    parts = [
-        ("why", wording.explained(problem, language), room.reason),
-        ("to_do", one_line(problem.hint or ""), room.hint),
-    ]
-    return [
-        f"**{wording.label(name, language)}{wording.colon(language).strip()}** {_safe(words, most)}"
-        for name, words, most in parts
-        if words
-    ]
+    parts = wording.reasons(task, language, most=room.reason, most_hint=room.hint)
+    colon = wording.colon(language).strip()
+    return [f"**{label}{colon}** {_safe(words, most)}" for label, words, most in parts]
 
 
 def _failed(task: Task, language: Language, room: Room) -> list[str]:

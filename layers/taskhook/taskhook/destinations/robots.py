@@ -111,12 +111,8 @@ def _facts(task: Task, language: Language, room: Room, safe: Safe) -> tuple[tupl
 
 
 def _reasons(task: Task, language: Language, room: Room, safe: Safe) -> tuple[tuple[str, str], ...]:
-    problem = wording.why(task, language)
-    if not problem:
-        return ()
-    why = (wording.label("why", language), fit(wording.explained(problem, language), room.reason, safe))
-    hint = fit(problem.hint or "", room.hint, safe)
-    return (why, (wording.label("to_do", language), hint)) if hint else (why,)
+    parts = wording.reasons(task, language, most=room.reason, most_hint=room.hint)
+    return tuple((label, fit(words, most, safe)) for label, words, most in parts)
 
 
 def _circumstances(task: Task, language: Language, room: Room, safe: Safe) -> str:

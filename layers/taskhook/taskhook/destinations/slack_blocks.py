@@ -106,14 +106,8 @@ def _spans(task: Task, language: Language) -> list[str]:
 
 
 def _reason(task: Task, language: Language, marked: str, most: int, most_hint: int) -> list[str]:
-    problem = wording.why(task, language)
-    if not problem:
-        return []
-    parts = [
-        ("why", wording.explained(problem, language), most),
-        ("to_do", one_line(problem.hint or ""), min(most_hint, _HINT)),
-    ]
-    return [marked.format(wording.label(name, language)) + _safe(words, room) for name, words, room in parts if words]
+    parts = wording.reasons(task, language, most=most, most_hint=min(most_hint, _HINT))
+    return [marked.format(label) + _safe(words, room) for label, words, room in parts]
 
 
 def _failed(task: Task, language: Language, marked: str, most: int, shown: Shown) -> list[str]:

@@ -170,18 +170,9 @@ def _facts(task: Task, language: Language) -> list[tuple[str, Element]]:
 
 
 def _reason(task: Task, language: Language, room: Room) -> list[Element]:
-    problem = wording.why(task, language)
-    if not problem:
-        return []
-    parts = [
-        ("why", wording.explained(problem, language), room.reason),
-        ("to_do", one_line(problem.hint or ""), room.hint),
-    ]
-    return [
-        _line(_bold(f"{wording.label(name, language)}{wording.colon(language)}"), _run(_cut(words, most)))
-        for name, words, most in parts
-        if words
-    ]
+    parts = wording.reasons(task, language, most=room.reason, most_hint=room.hint)
+    colon = wording.colon(language)
+    return [_line(_bold(f"{label}{colon}"), _run(_cut(words, most))) for label, words, most in parts]
 
 
 def _failed(task: Task, language: Language, room: Room) -> list[Element]:

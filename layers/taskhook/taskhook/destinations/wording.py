@@ -211,6 +211,15 @@ def explained(problem: Problem, language: Language = _ENGLISH) -> str:
     return colon(language).join(dict.fromkeys(part for part in (code, message) if part))
 
 
+def reasons(task: Task, language: Language = _ENGLISH, *, most: int, most_hint: int) -> list[tuple[str, str, int]]:
+    """Why it ended badly, and what to do: a label, the words in one line, and how much room they may have."""
+    problem = why(task, language)
+    if problem is None:
+        return []
+    parts = (("why", explained(problem, language), most), ("to_do", one_line(problem.hint or ""), most_hint))
+    return [(label(name, language), words, room) for name, words, room in parts if words]
+
+
 def unsuccessful(task: Task) -> list[Resource]:
     return [one for one in task.resources if one.state is not State.SUCCEEDED]
 
