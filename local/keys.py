@@ -1,4 +1,4 @@
-"""API keys beside the default one, on the emulator: as an operator makes them on AWS (docs/operations.md), from a table.
+"""API keys beside the default one, on the emulator: made as an operator makes them on AWS, from a table.
 
 Each has a usage plan of its own, for its rate, burst and quota, and a record that says what it may do.
 """

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 FILTERS = ("account", "provider", "state")
 _ALL = "newest"
 INDEXES = (_ALL, *("-".join(some) for size in (1, 2, 3) for some in combinations(FILTERS, size)))
-LISTING = ("listed", *(name for name in INDEXES if name not in FILTERS))
-"""The attributes of a task's item that only the indexes need."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
