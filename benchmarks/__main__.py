@@ -4,12 +4,21 @@ import argparse
 import os
 import platform
 
-from benchmarks import catalogue, deliveries, egress, footprint, poll, sender, throughput
+from benchmarks import catalogue, deliveries, egress, footprint, front_door, poll, sender, throughput
 from benchmarks.cost import __main__ as cost
 from benchmarks.limits import __main__ as limits
 
 SIZES = (10, 100, 1000, 5000)
-WHICH = ("footprint", "catalogue", "poll", "egress", "sender", "limits", "throughput", "deliveries", "cost")
+_ALWAYS = {
+    "footprint": footprint.main,
+    "catalogue": catalogue.main,
+    "poll": poll.main,
+    "front_door": front_door.main,
+    "egress": egress.main,
+    "sender": sender.main,
+    "limits": limits.main,
+}
+WHICH = (*_ALWAYS, "throughput", "deliveries", "cost")
 
 
 def main() -> None:
@@ -22,18 +31,9 @@ def main() -> None:
     cost.arguments(parser)
     options = parser.parse_args()
     print(f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores\n")
-    if options.which in (None, "footprint"):
-        footprint.main()
-    if options.which in (None, "catalogue"):
-        catalogue.main()
-    if options.which in (None, "poll"):
-        poll.main()
-    if options.which in (None, "egress"):
-        egress.main()
-    if options.which in (None, "sender"):
-        sender.main()
-    if options.which in (None, "limits"):
-        limits.main()
+    for name, measure in _ALWAYS.items():
+        if options.which in (None, name):
+            measure()
     if options.which in (None, "throughput"):
         throughput.main(options.sizes)
     if options.which == "deliveries":
