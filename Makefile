@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help run demo check unit test bench bench-polling docs build deploy delete clean
+.PHONY: help run demo check unit test tests-here tests-end-to-end bench bench-polling docs build deploy delete clean
 
 # The first Python 3.13 there is: by name, from pyenv, or the plain python3.
 PYTHON ?= $(shell for candidate in python3.13 "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.13*/bin/python3.13 python3 python; do \
@@ -35,9 +35,18 @@ SLOWER := test_simulator* test_receiver* test_chats* test_looking*
 unit: $(DEV) ## The quick tests: the product's pure code, in under a minute; the slower ones are in `make test`
 	$(BIN)/pytest -q -n 2 --hypothesis-profile=quick tests/unit $(SLOWER:%=--ignore-glob='tests/unit/%')
 
-test: check ## Everything: checks, unit, integration, and end to end on the emulator
-	$(BIN)/pytest -q -n 2 --dist loadgroup tests/unit tests/integration tests/catalogue
-	$(BIN)/pytest -q -n 2 --dist loadfile tests/e2e
+# All at once, as the tests on the emulator mostly wait. They go first where they do not, since they wait in real time;
+# and what they say comes in one piece at their end. It fails when any of them does.
+test: $(DEV) ## Everything: checks, unit, integration, and end to end on the emulator
+	@$(MAKE) --no-print-directory --jobs=3 tests-end-to-end tests-here check
+
+tests-here: $(DEV)
+	nice $(BIN)/pytest -q -n 2 --dist loadgroup tests/unit tests/integration tests/catalogue
+
+END_TO_END := $(BIN)/pytest -q -n 3 --dist loadfile --no-loadscope-reorder tests/e2e
+tests-end-to-end: $(DEV)
+	@echo "$(END_TO_END)"
+	@said=$$($(END_TO_END) 2>&1) || failed=$$?; echo "$$said"; exit $${failed:-0}
 
 bench: $(DEV) ## Figures, as ratios against a named peer in the same run
 	$(BIN)/python -m benchmarks
