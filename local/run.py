@@ -110,8 +110,8 @@ def _prepare(
 
 
 def _wake(stack: Stack, reconcile: str, say: Callable[[str], None]) -> None:
-    """Watches that a stop or a kill interrupted. Not in a fresh installation: a task that is posted now has no execution
-    yet, and would be taken for one that had."""
+    """Watches that a stop or a kill interrupted. Not in a fresh installation: a task that is posted now has no
+    execution yet, and would be taken for one that had."""
     say("Waking interrupted watches")
     # In the background, as there may be thousands; should it fail, the schedule's sweep follows within five minutes.
     stack.client("lambda").invoke(
