@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help run demo check unit test bench bench-polling docs build deploy delete clean
+.PHONY: help run demo cli check unit test bench bench-polling docs build deploy delete clean
 
 # The first Python 3.13 there is: by name, from pyenv, or the plain python3.
 PYTHON ?= $(shell for candidate in python3.13 "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.13*/bin/python3.13 python3 python; do \
@@ -25,6 +25,11 @@ run: $(LOCAL) ## Run taskhook on this machine: no cloud account, state kept in .
 demo: $(LOCAL) ## The same against simulated providers; posts one task of each kind and shows the news
 	@exec $(BIN)/python -m local.demo
 
+cli: $(DEV) ## Install the command line `taskhook` into .venv/bin
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation ./cli
+	@rm -rf cli/build cli/*.egg-info
+	@echo "$(BIN)/taskhook --help"
+
 check: $(DEV) ## Lint, types and template, in seconds
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -33,10 +38,10 @@ check: $(DEV) ## Lint, types and template, in seconds
 
 SLOWER := test_simulator* test_receiver* test_chats* test_looking*
 unit: $(DEV) ## The quick tests: the product's pure code, in under a minute; the slower ones are in `make test`
-	$(BIN)/pytest -q -n 2 --hypothesis-profile=quick tests/unit $(SLOWER:%=--ignore-glob='tests/unit/%')
+	$(BIN)/pytest -q -n 2 --hypothesis-profile=quick tests/unit tests/cli $(SLOWER:%=--ignore-glob='tests/unit/%')
 
 test: check ## Everything: checks, unit, integration, and end to end on the emulator
-	$(BIN)/pytest -q -n 2 --dist loadgroup tests/unit tests/integration tests/catalogue
+	$(BIN)/pytest -q -n 2 --dist loadgroup tests/unit tests/cli tests/integration tests/catalogue
 	$(BIN)/pytest -q -n 2 --dist loadfile tests/e2e
 
 bench: $(DEV) ## Figures, as ratios against a named peer in the same run
@@ -59,7 +64,7 @@ delete: $(LOCAL) ## Remove the stack from AWS
 	$(BIN)/sam delete
 
 clean: ## Remove what was built and installed here; .local/ (your configuration and tasks) stays
-	rm -rf $(VENV) .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis cli/build cli/*.egg-info
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "taskhook needs Python 3.13; none was found. Install it, or name it: make PYTHON=/path/to/python3.13"; exit 1; }

@@ -1,5 +1,6 @@
 """The entrance: the commands, and the one way out for all that can go wrong."""
 
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ class App(click.Group):
     def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, complete_var: str | None = None,
              standalone_mode: bool = True, windows_expand_args: bool = True, **extra: Any) -> Any:  # fmt: skip
         """As click's, but every end has the exit status that docs/cli.md gives it."""
+        logging.getLogger("urllib3").setLevel(logging.CRITICAL)  # its warnings are told by ourselves, in words
         try:
             result = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
             sys.stdout.flush()

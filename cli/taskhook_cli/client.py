@@ -128,6 +128,8 @@ class Client:
         if is_passing(answer.status) or answer.status in call.busy:
             wait = retry_after(answer.headers, time.time())
             raise _Failure(f"{self.target.host} answered {answer.status}{_said(answer)}", wait=wait)
+        if answer.status == 200 and not answer.body:
+            raise _Failure(f"the answer of {self.target.host} broke off")  # headers that end early are taken for whole
         return answer
 
     def _once(self, call: Call, tries: int) -> Answer:

@@ -3,7 +3,7 @@
 import re
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_WHOLE = re.compile(r"(?:\d{1,9}[smhd])+|\d{1,9}")
+_WHOLE = re.compile(r"(?:\d{1,9}[smhd])+|\d{1,9}", re.ASCII)
 _PART = re.compile(r"(\d+)([smhd]?)")
 
 

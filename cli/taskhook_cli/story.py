@@ -14,7 +14,8 @@ SERVICE_PARTS = 2
 
 
 def ended(task: Task) -> bool:
-    return task.get("state") in ENDED
+    state = task.get("state")
+    return isinstance(state, str) and state in ENDED
 
 
 def name_of(task: Task) -> str:

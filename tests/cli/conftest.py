@@ -1,10 +1,10 @@
 """What the tests of the command line share: a service, and two ways to call the command."""
 
-import io
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from click.testing import CliRunner, Result
 
 from taskhook_cli.app import cli
 from taskhook_cli.client import Client
+from taskhook_cli.config import Target
+from taskhook_cli.secret import ApiKey
 from tests.cli.service import KEY, Service, serving
 from tests.conftest import ROOT
 
@@ -40,16 +42,18 @@ def variables(service: Service, tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def run(variables: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
-    """In this process, with waits between tries taken out; ``input`` is standard input."""
+    """In this process, with waits between tries taken out; ``stdin`` is standard input."""
     monkeypatch.chdir(tmp_path)
     for name in [name for name in os.environ if name.startswith("TASKHOOK_")]:
         monkeypatch.delenv(name)
     monkeypatch.setattr("taskhook_cli.client.backoff", lambda **_: 0.01)
     monkeypatch.setattr("taskhook_cli.follow.SHORTEST_GAP", 0.02)
 
-    def call(*words: str, input: str | bytes | None = None, env: dict[str, str | None] | None = None) -> Result:
+    def call(
+        *words: str, stdin: str | bytes | None = None, env: Mapping[str, str | None] | None = None, **more: Any
+    ) -> Result:
         given: dict[str, str | None] = {**variables, **(env or {})}
-        return CliRunner(mix_stderr=False).invoke(cli, list(words), input=input, env=given)
+        return CliRunner(mix_stderr=False).invoke(cli, list(words), input=stdin, env=given, **more)
 
     return call
 
@@ -59,30 +63,31 @@ def start(variables: dict[str, str], tmp_path: Path) -> Iterator[Start]:
     """As a process of its own, with real pipes and signals."""
     started: list[subprocess.Popen[str]] = []
 
-    def begin(*words: str, env: dict[str, str] | None = None, **options: Any) -> subprocess.Popen[str]:
+    def begin(
+        *words: str, env: dict[str, str] | None = None, args: list[str] | None = None, **options: Any
+    ) -> subprocess.Popen[str]:
         given = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "cli"), **variables, **(env or {})}
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         process = subprocess.Popen(
-            [sys.executable, "-m", "taskhook_cli", *words], cwd=tmp_path, env=given, text=True, **{**pipes, **options}
+            args or [sys.executable, "-m", "taskhook_cli", *words],
+            cwd=tmp_path,
+            env=given,
+            text=True,
+            **{**pipes, **options},
         )
         started.append(process)
         return process
 
     yield begin
     for process in started:
-        if process.poll() is None:
-            process.kill()
-        process.communicate() if not _closed(process) else process.wait()
-
-
-def _closed(process: subprocess.Popen[str]) -> bool:
-    streams = (process.stdin, process.stdout, process.stderr)
-    return any(isinstance(stream, io.IOBase) and stream.closed for stream in streams)
+        process.kill()
+        process.wait()
+        for stream in (process.stdin, process.stdout, process.stderr):
+            if stream is not None:
+                with suppress(OSError):
+                    stream.close()
 
 
 @pytest.fixture
 def client(service: Service) -> Client:
-    from taskhook_cli.config import Target
-    from taskhook_cli.secret import ApiKey
-
     return Client(target=Target(url=service.url, key=ApiKey(KEY)), sleep=lambda seconds: None)

@@ -55,9 +55,11 @@ class Reply:
 DROP = Reply(drop=True)
 
 
-def problem(status: int, detail: str, errors: list[dict[str, str]] | None = None, **headers: str) -> Reply:
+def problem(
+    status: int, detail: str, errors: list[dict[str, str]] | None = None, headers: dict[str, str] | None = None
+) -> Reply:
     body: dict[str, Any] = {"type": "about:blank", "title": "Problem", "status": status, "detail": detail}
-    return Reply(status=status, body={**body, "errors": errors} if errors else body, headers=headers)
+    return Reply(status=status, body={**body, "errors": errors} if errors else body, headers=headers or {})
 
 
 class Service:
@@ -280,7 +282,7 @@ def serving(service: Service) -> Iterator[Service]:
 
         do_GET = do_POST = do_PUT = do_DELETE = _handle  # noqa: N815 - http.server's names
 
-        def log_message(self, format: str, *args: Any) -> None:
+        def log_message(self, *args: Any) -> None:
             return
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

@@ -72,7 +72,7 @@ def test_an_earlier_post_that_is_still_at_work_is_waited_for(run: Run, service: 
     {"response": {"REQUESTID": ID}},
 ])  # fmt: skip
 def test_the_id_is_taken_out_of_the_answer(run: Run, service: Service, document: Any) -> None:
-    result = run("submit", "tencent.clb", "--region", "ap-guangzhou", input=json.dumps(document))
+    result = run("submit", "tencent.clb", "--region", "ap-guangzhou", stdin=json.dumps(document))
     assert result.exit_code == 0, result.stderr
     assert [one["task_id"] for one in posted(service)] == [ID]
     assert f"RequestId: {ID}" in result.stderr
@@ -91,7 +91,7 @@ def test_the_id_is_taken_out_of_the_answer(run: Run, service: Service, document:
 ])  # fmt: skip
 def test_the_request_id_of_a_failed_call_is_never_posted(run: Run, service: Service, document: Any) -> None:
     text = document if isinstance(document, str) else json.dumps(document)
-    result = run("submit", "tencent.clb", "--region", "ap-guangzhou", "--watch", input=text)
+    result = run("submit", "tencent.clb", "--region", "ap-guangzhou", "--watch", stdin=text)
     assert result.exit_code == Exit.REFUSED
     assert "no such key" in result.stderr
     assert service.calls("POST") == []
@@ -101,13 +101,13 @@ def test_the_request_id_of_a_failed_call_is_never_posted(run: Run, service: Serv
 @pytest.mark.parametrize("code", ["200", 200, "OK", "Success", 0, "", None])
 def test_a_code_that_says_well_is_no_error(run: Run, service: Service, code: Any) -> None:
     document = {"Code": code, "Message": "fine", "Success": True, "Data": {"TaskId": "t-1"}, "RequestId": ID}
-    assert run("submit", "alibaba.bdrc", input=json.dumps(document)).exit_code == 0
+    assert run("submit", "alibaba.bdrc", stdin=json.dumps(document)).exit_code == 0
     assert [one["task_id"] for one in posted(service)] == ["t-1"]
 
 
 def test_several_values_are_several_tasks_of_one_call(run: Run, service: Service) -> None:
     document = {"Data": [{"TaskId": "t-1"}, {"TaskId": "t-2"}, {"TaskId": "t-1"}]}
-    result = run("submit", "alibaba.bdrc", input=json.dumps(document))
+    result = run("submit", "alibaba.bdrc", stdin=json.dumps(document))
     assert result.exit_code == 0
     assert [one["task_id"] for one in posted(service)] == ["t-1", "t-2"]
     assert len(result.stdout.splitlines()) == 2
@@ -116,20 +116,20 @@ def test_several_values_are_several_tasks_of_one_call(run: Run, service: Service
 
 def test_several_documents_one_after_the_other_are_read(run: Run, service: Service) -> None:
     text = '{"TaskId": "t-1"}\n{"TaskId": "t-2"}'
-    assert run("submit", "tencent.vod", input=text).exit_code == 0
+    assert run("submit", "tencent.vod", stdin=text).exit_code == 0
     assert [one["task_id"] for one in posted(service)] == ["t-1", "t-2"]
 
 
 def test_of_several_calls_those_that_failed_are_told_and_the_others_posted(run: Run, service: Service) -> None:
     text = '{"TaskId": "t-1"} {"Error": {"Code": "Busy", "Message": "later"}, "RequestId": "r-2"}'
-    result = run("submit", "tencent.vod", input=text)
+    result = run("submit", "tencent.vod", stdin=text)
     assert result.exit_code == Exit.REFUSED
     assert "Busy: later" in result.stderr
     assert [one["task_id"] for one in posted(service)] == ["t-1"]
 
 
 def test_plain_ids_are_posted_a_hundred_a_call(run: Run, service: Service) -> None:
-    result = run("submit", "tencent.vod", "-", input="\n".join(f"t-{n}" for n in range(250)))
+    result = run("submit", "tencent.vod", "-", stdin="\n".join(f"t-{n}" for n in range(250)))
     assert result.exit_code == 0
     assert [len(one.body["tasks"]) for one in service.calls("POST")] == [100, 100, 50]
     assert len({one.headers["idempotency-key"] for one in service.calls("POST")}) == 3
@@ -139,12 +139,12 @@ def test_plain_ids_are_posted_a_hundred_a_call(run: Run, service: Service) -> No
 
 def test_a_batch_that_is_too_large_is_sent_in_halves(run: Run, service: Service) -> None:
     service.faults = [problem(413, "Too large.")]
-    assert run("submit", "tencent.vod", input="t-1\nt-2\nt-3\n").exit_code == 0
+    assert run("submit", "tencent.vod", stdin="t-1\nt-2\nt-3\n").exit_code == 0
     assert [len(one.body["tasks"]) for one in service.calls("POST")] == [3, 1, 2]
 
 
 def test_a_refused_task_of_a_batch_is_named_and_the_others_stay(run: Run, service: Service) -> None:
-    result = run("submit", "tencent.vod", input="t-1\nbad-2\nt-3\n")
+    result = run("submit", "tencent.vod", stdin="t-1\nbad-2\nt-3\n")
     assert result.exit_code == Exit.REFUSED
     assert "bad-2:" in result.stderr
     assert "TASK_ID (task_id): is not an id of this API" in result.stderr
@@ -167,31 +167,31 @@ def test_a_refused_task_of_a_batch_is_named_and_the_others_stay(run: Run, servic
     pytest.param("[" * 100_000, "neither JSON nor a list", id="nested"),
 ])  # fmt: skip
 def test_input_without_an_id_is_explained_and_nothing_posted(run: Run, service: Service, text: str, words: str) -> None:
-    result = run("submit", "tencent.clb", input=text)
+    result = run("submit", "tencent.clb", stdin=text)
     assert result.exit_code == Exit.REFUSED, result.stderr
     assert words in result.stderr
     assert service.calls("POST") == []
 
 
 def test_what_was_looked_for_and_what_there_is_are_named(run: Run) -> None:
-    result = run("submit", "alibaba.bdrc", input='{"RequestId": "r", "Data": {"Id": 1}}')
+    result = run("submit", "alibaba.bdrc", stdin='{"RequestId": "r", "Data": {"Id": 1}}')
     assert "looked for: Data.TaskId, Data[].TaskId" in result.stderr
     assert "it has: RequestId, Data" in result.stderr
 
 
 def test_an_id_of_several_parts_needs_a_template(run: Run, service: Service) -> None:
     document = json.dumps({"RequestId": ID})
-    refused = run("submit", "tencent.cvm", input=document)
+    refused = run("submit", "tencent.cvm", stdin=document)
     assert refused.exit_code == Exit.REFUSED
     assert "--id-template '.../{}'" in refused.stderr
     assert service.calls("POST") == []
-    assert run("submit", "tencent.cvm", "--id-template", "ins-1/{}", input=document).exit_code == 0
+    assert run("submit", "tencent.cvm", "--id-template", "ins-1/{}", stdin=document).exit_code == 0
     assert [one["task_id"] for one in posted(service)] == [f"ins-1/{ID}"]
 
 
 def test_a_path_of_ones_own_comes_before_the_providers(run: Run, service: Service) -> None:
     text = json.dumps({"Jobs": [{"Nr": 7}, {"Nr": 8}], "RequestId": ID})
-    assert run("submit", "tencent.clb", "--id-path", "Jobs[].Nr", input=text).exit_code == 0
+    assert run("submit", "tencent.clb", "--id-path", "Jobs[].Nr", stdin=text).exit_code == 0
     assert [one["task_id"] for one in posted(service)] == [7, 8]
 
 
@@ -199,23 +199,23 @@ def test_the_list_of_providers_is_asked_for_once_and_then_revalidated(
     run: Run, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = json.dumps({"RequestId": ID})
-    run("submit", "tencent.clb", input=text)
-    run("submit", "tencent.clb", input=text)
+    run("submit", "tencent.clb", stdin=text)
+    run("submit", "tencent.clb", stdin=text)
     assert len(service.calls("GET", "/providers")) == 1
     monkeypatch.setattr("taskhook_cli.catalogue.FRESH_SECONDS", -1)
-    assert run("submit", "tencent.clb", input=text).exit_code == 0
+    assert run("submit", "tencent.clb", stdin=text).exit_code == 0
     assert "if-none-match" in service.calls("GET", "/providers")[1].headers
 
 
 def test_a_provider_that_is_new_is_found_without_waiting_for_the_cache(run: Run, service: Service) -> None:
     text = json.dumps({"RequestId": ID})
-    run("submit", "tencent.clb", input=text)
+    run("submit", "tencent.clb", stdin=text)
     service.providers = [*service.providers, {**service.providers[0], "name": "tencent.new.X", "short": "tencent.new"}]
-    assert run("submit", "tencent.new", input=text).exit_code == 0
+    assert run("submit", "tencent.new", stdin=text).exit_code == 0
 
 
 def test_an_unknown_provider_is_answered_with_what_is_near(run: Run) -> None:
-    result = run("submit", "tencent.cbl", input=json.dumps({"RequestId": ID}))
+    result = run("submit", "tencent.cbl", stdin=json.dumps({"RequestId": ID}))
     assert result.exit_code == Exit.REFUSED
     assert "did you mean tencent.clb" in result.stderr
 
@@ -223,10 +223,10 @@ def test_an_unknown_provider_is_answered_with_what_is_near(run: Run) -> None:
 @pytest.mark.parametrize("broken", ["{", "[]", '{"at": "x"}', '{"at": 9e99, "etag": 3, "providers": [1]}'])
 def test_a_broken_cache_is_no_trouble(run: Run, service: Service, tmp_path: Path, broken: str) -> None:
     text = json.dumps({"RequestId": ID})
-    run("submit", "tencent.clb", input=text)
+    run("submit", "tencent.clb", stdin=text)
     for path in (tmp_path / "cache/taskhook").iterdir():
         path.write_text(broken)
-    assert run("submit", "tencent.clb", input=text).exit_code == 0
+    assert run("submit", "tencent.clb", stdin=text).exit_code == 0
 
 
 def test_faults_of_the_fields_are_one_a_line_with_the_option(run: Run, service: Service) -> None:

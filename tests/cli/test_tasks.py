@@ -127,7 +127,7 @@ def test_providers_are_searched_and_one_is_shown_in_full(run: Run) -> None:
 
 def test_destinations_are_stored_listed_tested_released_and_deleted(run: Run, service: Service) -> None:
     record = {"type": "webhook", "url": "https://example.com", "secret": "whsec_abc"}
-    stored = run("destinations", "put", "ops", input=json.dumps(record))
+    stored = run("destinations", "put", "ops", stdin=json.dumps(record))
     assert stored.exit_code == 0, stored.stderr
     assert service.calls("PUT")[0].body == record
     assert "whsec_abc" not in stored.stdout + stored.stderr
@@ -154,14 +154,14 @@ def test_a_test_message_that_was_not_taken_is_an_exit_status(run: Run, service: 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '"x"', "\xff", '{"secret": "whsec_abc"'])
 def test_a_record_that_is_none_is_refused_here_and_not_quoted(run: Run, service: Service, text: str) -> None:
-    result = run("destinations", "put", "ops", input=text)
+    result = run("destinations", "put", "ops", stdin=text)
     assert result.exit_code == Exit.USAGE
     assert "whsec" not in result.stderr
     assert service.requests == []
 
 
 def test_a_record_with_faults_is_refused_field_by_field(run: Run) -> None:
-    result = run("destinations", "put", "ops", input='{"type": "webhook", "url": "http://x"}')
+    result = run("destinations", "put", "ops", stdin='{"type": "webhook", "url": "http://x"}')
     assert result.exit_code == Exit.REFUSED
     assert "url: must begin with https://" in result.stderr
 

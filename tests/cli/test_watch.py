@@ -117,7 +117,7 @@ def test_failures_without_end_are_an_end(run: Run, service: Service) -> None:
 
 
 def test_a_service_that_asks_for_more_time_than_there_is_is_not_waited_for(run: Run, service: Service) -> None:
-    service.faults = [problem(429, "Slowly.", **{"Retry-After": "99999"})] * 3
+    service.faults = [problem(429, "Slowly.", headers={"Retry-After": "99999"})] * 3
     started = time.monotonic()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("taskhook_cli.client.backoff", lambda *, retry_after, **_: retry_after)
