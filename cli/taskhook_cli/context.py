@@ -2,6 +2,7 @@
 
 import functools
 import re
+import threading
 import time
 import uuid
 from collections.abc import Callable
@@ -20,6 +21,8 @@ from taskhook_cli.environment import Environment, environment
 from taskhook_cli.errors import UsageFault
 from taskhook_cli.out import Out
 from taskhook_cli.picking import is_path
+
+BURST_SECONDS = 0.5
 
 
 @dataclass(slots=True, kw_only=True)
@@ -43,10 +46,27 @@ class Context:
         return Cache(folder=self.env.cache_home, url=self.target.url)
 
     def api(self) -> Api:
-        return Api(Client(target=self.target, trouble=self.out.say, patience=self.patience))
+        return Api(Client(target=self.target, trouble=Seldom(self.out.say), patience=self.patience))
 
     def clock(self) -> float:
         return time.time()
+
+
+@dataclass(slots=True)
+class Seldom:
+    """Several threads meet the same trouble at once: it is said once."""
+
+    say: Callable[[str], None]
+    clock: Callable[[], float] = time.monotonic
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _quiet_until: float = 0.0
+
+    def __call__(self, text: str) -> None:
+        with self._lock:
+            if self.clock() < self._quiet_until:
+                return
+            self._quiet_until = self.clock() + BURST_SECONDS
+        self.say(text)
 
 
 def new_key() -> str:

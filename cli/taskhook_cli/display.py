@@ -91,9 +91,15 @@ class _Name(ProgressColumn):
 
 class _Bar(ProgressColumn):
     def render(self, task: Row) -> ProgressBar:
-        done = fraction(task.fields["seen"], time.time())
+        seen = task.fields["seen"]
+        done = fraction(seen, time.time())
         return ProgressBar(
-            total=1.0, completed=done or 0.0, width=24, pulse=done is None, animation_time=time.monotonic()
+            total=1.0,
+            completed=done or 0.0,
+            width=24,
+            pulse=done is None,
+            animation_time=time.monotonic(),
+            finished_style=COLORS.get(str(seen.get("state")), "bar.finished"),
         )
 
 
@@ -101,8 +107,9 @@ class _Facts(ProgressColumn):
     def render(self, task: Row) -> Text:
         seen = task.fields["seen"]
         state = str(seen.get("state", ""))
-        text = Text(short(state, 12), style=COLORS.get(state, ""))
-        return text.append(" " + "; ".join(_facts(seen)), style="default") if _facts(seen) else text
+        return Text.assemble(
+            (short(state, 12), COLORS.get(state, "")), " " * bool(facts := _facts(seen)), "; ".join(facts)
+        )
 
 
 def _facts(seen: Task) -> list[str]:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from taskhook_cli.client import Call, Client, segment
 from taskhook_cli.config import Target
+from taskhook_cli.context import Seldom
 from taskhook_cli.errors import CommandError, Refused, Unreachable
 from taskhook_cli.retry import LONGEST, SHORTEST, backoff, is_passing, retry_after
 from taskhook_cli.secret import ApiKey
@@ -110,6 +111,24 @@ def test_half_an_answer_is_none(answer: bytes) -> None:
         with pytest.raises((Unreachable, CommandError)) as error:
             client.send(GET)
     assert "very-secret" not in str(error.value)
+
+
+def test_nobody_at_home_is_told_by_the_host() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    client = Client(target=Target(url=f"http://127.0.0.1:{port}", key=ApiKey("k")), patience=0.0)
+    with pytest.raises(Unreachable, match=rf"127\.0\.0\.1:{port} cannot be reached"):
+        client.send(GET)
+
+
+def test_trouble_of_several_threads_is_said_once_and_later_trouble_again() -> None:
+    said, now = list[str](), [0.0]
+    seldom = Seldom(said.append, clock=lambda: now[0])
+    for number in range(8):
+        seldom(f"t{number}")
+    now[0] = 1.0
+    seldom("later")
+    assert said == ["t0", "later"]
 
 
 def test_an_answer_that_never_comes_has_a_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
