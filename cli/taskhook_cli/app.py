@@ -21,7 +21,8 @@ class App(click.Group):
         logging.getLogger("urllib3").setLevel(logging.CRITICAL)  # its warnings are told by ourselves, in words
         try:
             result = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
-            sys.stdout.flush()
+            if sys.stdout is not None:  # closed by whoever started us
+                sys.stdout.flush()
         except click.ClickException as error:
             error.show()
             sys.exit(int(error.exit_code))
@@ -29,13 +30,21 @@ class App(click.Group):
             click.echo("taskhook: interrupted", err=True)
             sys.exit(int(Exit.INTERRUPTED))
         except BrokenPipeError:
-            # Whoever read our output has read enough. Python would complain once more while it ends.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            _discard_output()  # whoever read it has read enough
+            sys.exit(int(Exit.REFUSED))
+        except OSError as error:
+            _discard_output()
+            CommandError(f"the output cannot be written: {error.strerror}").show()
             sys.exit(int(Exit.REFUSED))
         except Exception as error:
             CommandError(_defect(error)).show()
             sys.exit(int(Exit.DEFECT))
         sys.exit(result if isinstance(result, int) else 0)
+
+
+def _discard_output() -> None:
+    """Python would try to write what is left, and complain once more, while it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _defect(error: Exception) -> str:

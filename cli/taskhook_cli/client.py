@@ -64,6 +64,15 @@ class Call:
     busy: frozenset[int] = frozenset()
 
 
+_SILENT = (requests.exceptions.Timeout, TimeoutError)
+_BROKEN = (
+    requests.exceptions.ConnectionError,
+    requests.exceptions.ChunkedEncodingError,
+    requests.exceptions.ContentDecodingError,
+)
+"""Of requests' errors, those that may be gone in a moment. All of them are OSErrors."""
+
+
 class _Failure(Exception):
     """No usable answer this time. The text is for people."""
 
@@ -116,15 +125,17 @@ class Client:
     def _exchange(self, call: Call, tries: int) -> Answer:
         try:
             answer = self._once(call, tries)
+        except _SILENT:
+            raise _Failure(f"{self.target.host} did not answer in time") from None
         except requests.exceptions.SSLError:
             raise _Failure(f"{self.target.host}: its certificate cannot be checked, or TLS failed") from None
-        except (requests.exceptions.Timeout, TimeoutError):
-            raise _Failure(f"{self.target.host} did not answer in time") from None
-        except (requests.exceptions.ConnectionError, requests.exceptions.ChunkedEncodingError, OSError):
+        except _BROKEN:
             raise _Failure(f"{self.target.host} cannot be reached") from None
-        except requests.exceptions.RequestException as error:
-            # Its text may show headers.
+        except (requests.exceptions.RequestException, ValueError) as error:
+            # Its text may show headers. ValueError: urllib3's own, of an address that requests has let pass.
             raise CommandError(f"the request to {self.target.host} cannot be made: {type(error).__name__}") from None
+        except OSError:
+            raise _Failure(f"{self.target.host} cannot be reached") from None
         if is_passing(answer.status) or answer.status in call.busy:
             wait = retry_after(answer.headers, time.time())
             raise _Failure(f"{self.target.host} answered {answer.status}{_said(answer)}", wait=wait)

@@ -207,6 +207,8 @@ def check_url(url: str, where: str) -> str:
         raise UsageFault(f"the address from {where} is not a URL") from None
     if parts.scheme not in ("http", "https") or not host or any(one <= " " or one in "\\\x7f" for one in url):
         raise UsageFault(f"the address from {where} must be a URL such as https://host/path")
+    if "" in host.removesuffix(".").split("."):
+        raise UsageFault(f"the address from {where} has a host with an empty part")
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise UsageFault(f"the address from {where} must have no user, password, question mark or #")
     if parts.scheme == "http" and not is_loopback(host):

@@ -15,7 +15,8 @@ def read_input(file: str, what: str) -> bytes:
     if file != "-":
         return read_file(Path(file), what)
     if sys.stdin is None or sys.stdin.isatty():
-        raise UsageFault(f"{what} is wanted on standard input, and that is a terminal: use a pipe or <")
+        there = "there is none" if sys.stdin is None else "that is a terminal"
+        raise UsageFault(f"{what} is wanted on standard input, and {there}: use a pipe or <")
     data = sys.stdin.buffer.read(MOST_BYTES + 1)
     if len(data) > MOST_BYTES:
         raise CommandError(f"standard input is longer than {MOST_BYTES >> 20} MiB")

@@ -3,9 +3,11 @@
 import socket
 import threading
 import time
+import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from random import Random
+from typing import Any
 
 import pytest
 import requests
@@ -121,6 +123,45 @@ def test_nobody_at_home_is_told_by_the_host() -> None:
         client.send(GET)
 
 
+@pytest.mark.parametrize("error", [
+    requests.exceptions.InvalidHeader("x-api-key: very-secret"), requests.exceptions.InvalidURL("very-secret"),
+    requests.exceptions.TooManyRedirects("very-secret"), ValueError("very-secret"),
+])  # fmt: skip
+def test_a_request_that_cannot_be_made_is_not_tried_again_and_not_quoted(
+    client: Client, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    calls = []
+
+    def fail(*args: object, **options: object) -> None:
+        calls.append(args)
+        raise error
+
+    monkeypatch.setattr(requests.Session, "request", fail)
+    with pytest.raises(CommandError, match="cannot be made") as caught:
+        client.send(GET)
+    assert len(calls) == 1
+    assert "very-secret" not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize("error", [
+    requests.exceptions.SSLError("x"), requests.exceptions.ProxyError("x"), requests.exceptions.ConnectTimeout("x"),
+    requests.exceptions.ReadTimeout("x"), requests.exceptions.ChunkedEncodingError("x"), ConnectionResetError("x"),
+    requests.exceptions.ContentDecodingError("x"), TimeoutError("x"), requests.exceptions.ConnectionError("x"),
+])  # fmt: skip
+def test_a_failure_of_the_network_is_tried_again(
+    client: Client, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    real, errors = requests.Session.request, [error]
+
+    def fail(*args: Any, **options: Any) -> requests.Response:
+        if errors:
+            raise errors.pop()
+        return real(*args, **options)
+
+    monkeypatch.setattr(requests.Session, "request", fail)
+    assert client.send(GET).tries == 2
+
+
 def test_trouble_of_several_threads_is_said_once_and_later_trouble_again() -> None:
     said, now = list[str](), [0.0]
     seldom = Seldom(said.append, clock=lambda: now[0])
@@ -192,6 +233,15 @@ def test_a_reader_who_has_enough_is_no_error_to_shout_about(start: Start, servic
     process.stderr.close()
     process.wait(timeout=20)
     assert errors == ""
+    assert process.returncode == 1
+
+
+def test_output_that_cannot_be_written_is_said(start: Start, service: Service) -> None:
+    service.add("one")
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        process = start("list", stdout=full)
+        _, errors = process.communicate(timeout=20)
+    assert errors == "taskhook: the output cannot be written: No space left on device\n"
     assert process.returncode == 1
 
 

@@ -142,7 +142,7 @@ def test_a_broken_configuration_is_said_without_quoting_it(find: Find, config: P
     "http://example.com", "http://10.0.0.1", "http://localhost.example.com", "http://127.0.0.1.example.com",
     "https://user:pass@example.com", "https://example.com/?a=b", "https://example.com/#x", "ftp://example.com",
     "example.com", "", "https://", "https://exa mple.com", "https://[::1", "https://example.com:99999",
-    "http://0.0.0.0", "https://example.com\n.evil", "https:\\\\example.com",
+    "http://0.0.0.0", "https://example.com\n.evil", "https:\\\\example.com", "https://.example.com", "https://ex..ample.com",
 ])  # fmt: skip
 def test_a_key_is_not_sent_to_an_address_that_is_not_safe(url: str) -> None:
     with pytest.raises(UsageFault):
