@@ -63,13 +63,17 @@ def problem(
 
 
 class Service:
-    """``faults`` come before the answers, one for each request; ``lost`` are answers that are made and not sent."""
+    """``faults`` come before the answers, one for each request; ``lost`` are answers that are made and not sent.
+
+    ``steps`` are changes, each made when somebody waits for one: no test depends on the speed of a machine.
+    """
 
     def __init__(self, url: str = "") -> None:
         self.url = url
         self.requests: list[Request] = []
         self.faults: list[Reply | None] = []
         self.lost = 0
+        self.steps: list[tuple[str, dict[str, Any]]] = []
         self.on: dict[tuple[str, str], Callable[[Request], Reply]] = {}
         self.tasks: dict[str, dict[str, Any]] = {}
         self.providers = list(PROVIDERS)
@@ -108,6 +112,9 @@ class Service:
         timer = threading.Timer(seconds, self.change, (id,), members)
         timer.daemon = True
         timer.start()
+
+    def id_of(self, provider: str, task_id: str | int) -> str:
+        return hashlib.sha256(json.dumps([provider, task_id]).encode()).hexdigest()[:26]
 
     def calls(self, method: str, path: str = "") -> list[Request]:
         return [one for one in self.requests if one.method == method and one.path.startswith(path)]
@@ -159,7 +166,7 @@ class Service:
             errors.append({"field": "task_id", "message": "is not an id of this API"})
         if errors:
             return problem(422, f"{len(errors)} fields are not as they must be.", errors)
-        id = hashlib.sha256(json.dumps([body["provider"], body["task_id"]]).encode()).hexdigest()[:26]
+        id = self.id_of(body["provider"], body["task_id"])
         if id in self.tasks:
             return Reply(body=self.tasks[id])
         given = {name: body[name] for name in ("title", "metadata") if name in body}
@@ -197,6 +204,9 @@ class Service:
         return problem(404, "There is no such path here.")
 
     def _waited(self, request: Request, id: str) -> Reply:
+        if self.steps and "wait" in request.query:
+            changed, members = self.steps.pop(0)
+            self.change(changed, **members)
         seen, deadline = request.headers.get("if-none-match"), time.monotonic() + int(request.query.get("wait", "0"))
         with self._changed:
             while (left := deadline - time.monotonic()) > 0:

@@ -198,7 +198,7 @@ def test_a_password_in_netrc_and_a_proxy_are_not_used_for_this_machine(
         file.write("machine 127.0.0.1 login u password p\n")
     proxies = {"http_proxy": "http://127.0.0.1:1", "HTTP_PROXY": "http://127.0.0.1:1", "NETRC": netrc}
     process = start("list", env=proxies)
-    process.communicate(timeout=20)
+    process.communicate(timeout=60)
     assert process.returncode == 0
     assert "authorization" not in service.requests[0].headers
 
@@ -231,7 +231,7 @@ def test_a_reader_who_has_enough_is_no_error_to_shout_about(start: Start, servic
     process.stdout.close()
     errors = process.stderr.read()
     process.stderr.close()
-    process.wait(timeout=20)
+    process.wait(timeout=60)
     assert errors == ""
     assert process.returncode == 1
 
@@ -240,7 +240,7 @@ def test_output_that_cannot_be_written_is_said(start: Start, service: Service) -
     service.add("one")
     with open("/dev/full", "w", encoding="utf-8") as full:
         process = start("list", stdout=full)
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=60)
     assert errors == "taskhook: the output cannot be written: No space left on device\n"
     assert process.returncode == 1
 

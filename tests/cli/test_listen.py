@@ -227,10 +227,8 @@ def test_all_that_matches_is_told_through_a_network_loss(start: Start, service: 
     service.add("open")
     process = start("listen", "--json", "--interval", "1s", "--provider", "tencent.clb")
     assert process.stdout is not None
-    deadline = time.monotonic() + 20
-    while len(service.calls("GET", "/tasks")) < 3:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    assert process.stderr is not None
+    assert "listening" in process.stderr.readline()
     service.faults = [None, *[DROP] * 2]
     service.add("quick", state="failed")
     service.change("open", state="succeeded")
@@ -243,5 +241,5 @@ def _read(stream: Any, count: int) -> list[str]:
     lines: list[str] = []
     reader = threading.Thread(target=lambda: lines.extend(stream.readline() for _ in range(count)), daemon=True)
     reader.start()
-    reader.join(timeout=20)
+    reader.join(timeout=60)
     return lines

@@ -137,7 +137,7 @@ def test_there_is_no_option_for_a_secret(run: Run) -> None:
 
 def test_a_tool_of_its_own_needs_no_service(start: Start) -> None:
     process = start("verify", "--id", "m", env={"TASKHOOK_WEBHOOK_SECRET": SECRET, "TASKHOOK_URL": "nonsense"})
-    _, errors = process.communicate(BODY.decode(), timeout=20)
+    _, errors = process.communicate(BODY.decode(), timeout=60)
     assert process.returncode == 1
     assert "webhook-timestamp and webhook-signature missing" in errors
     assert os.sep not in errors

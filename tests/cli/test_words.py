@@ -111,19 +111,22 @@ def test_providers_and_states_are_completed_without_a_call(run: Run, service: Se
 def test_completion_works_in_a_process_of_its_own(start: Start) -> None:
     code = "import sys; sys.argv[0] = 'taskhook'; from taskhook_cli.app import main; main()"
     process = start(env=completing("taskhook wat"), args=[sys.executable, "-c", code])
-    assert process.communicate(timeout=20) == ("plain,watch\n", "")
+    assert process.communicate(timeout=60) == ("plain,watch\n", "")
 
 
 def on_a_terminal(start: Start, service: Service, **env: str) -> str:
     """What `watch` draws on a terminal."""
     service.add("one", title="Copy \x1b[5mimage")
-    service.after(1.2, "one", progress=0.42)
-    service.after(2.2, "one", state="succeeded")
     master, slave = os.openpty()
     process = start("watch", "one", stderr=slave, env={"TERM": "xterm-256color", "COLUMNS": "150", **env})
     os.close(slave)
-    drawn, deadline = b"", time.monotonic() + 20
+    drawn, deadline = b"", time.monotonic() + 60
+    changes: list[dict[str, Any]] = [{"state": "succeeded"}, {"progress": 0.42}]
+    shown = [b"42 %", b"running"]  # the next change comes when the one before is to be seen
     while time.monotonic() < deadline:
+        if changes and shown[-1] in drawn:
+            shown.pop()
+            service.change("one", **changes.pop())
         try:
             if select.select([master], [], [], 0.1)[0]:
                 drawn += os.read(master, 65_536)
@@ -132,7 +135,7 @@ def on_a_terminal(start: Start, service: Service, **env: str) -> str:
         except OSError:
             break
     os.close(master)
-    assert process.wait(timeout=20) == 0
+    assert process.wait(timeout=60) == 0
     return drawn.decode()
 
 
@@ -152,7 +155,7 @@ def test_no_color_is_respected(start: Start, service: Service) -> None:
 def test_a_terminal_is_no_input(start: Start, service: Service) -> None:
     master, slave = os.openpty()
     process = start("submit", "tencent.clb", stdin=slave)
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=60)
     os.close(master)
     os.close(slave)
     assert process.returncode == 2
