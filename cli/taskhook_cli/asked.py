@@ -7,7 +7,7 @@ from typing import Any
 from taskhook_cli.catalogue import id_facts, parts_of, paths_of
 from taskhook_cli.cloud_output import CloudError, Output, Value, cloud_error
 from taskhook_cli.errors import CommandError
-from taskhook_cli.picking import members, pick
+from taskhook_cli.picking import Picked, members, pick
 from taskhook_cli.safe import clean
 
 MOST_MEMBERS = 20
@@ -21,14 +21,21 @@ class Asked:
     refused: tuple[CloudError, ...] = ()
 
 
-def from_documents(output: Output, provider: dict[str, Any], path: str | None, tell: Callable[[str], None]) -> Asked:
-    """Raises CommandError when a document has no id, or all of them are errors."""
+def from_documents(
+    output: Output, provider: dict[str, Any], path: str | None, tell: Callable[[str], None], *, compose: bool = True
+) -> Asked:
+    """``compose``: whether an id of several parts may be put together from its parts.
+
+    Raises CommandError when a document has no id, or all of them are errors."""
     paths = [path] if path else paths_of(provider)
     ids: list[Value] = []
     refused: list[CloudError] = []
     for document in output.documents:
         if error := cloud_error(document):
             refused.append(error)
+        elif compose and (whole := _composed(document, provider, paths)):
+            tell(f"took {whole.where}: {clean(whole.values[0])}")
+            ids += whole.values
         else:
             ids += _picked(document, provider, paths, tell)
     if not ids:
@@ -43,6 +50,23 @@ def _picked(document: Any, provider: dict[str, Any], paths: Sequence[str], tell:
     shown = ", ".join(str(one) for one in found.values[:3]) + (", ..." if len(found.values) > 3 else "")
     tell(f"took {found.where}: {clean(shown)}")
     return list(found.values)
+
+
+def _composed(document: Any, provider: dict[str, Any], paths: Sequence[str]) -> Picked | None:
+    """An id of several parts from an answer that has all of them, each by its name: ``{ClusterId}/{OperationId}``.
+
+    The last part may also be where the provider's paths say, unless that is one of the other parts.
+    """
+    names = [part.strip("{}").partition(":")[0] for part in parts_of(provider)]
+    if len(names) < 2:
+        return None
+    others = {name.lower() for name in names[:-1]}
+    last = [names[-1], *(path for path in paths if path.lower() not in others)]
+    found = [one for name in [[name] for name in names[:-1]] + [last] if (one := pick(document, name))]
+    if len(found) < len(names) or any(len(one.values) != 1 for one in found):
+        return None
+    whole = "/".join(str(one.values[0]) for one in found)
+    return Picked(path="/".join(one.where for one in found), below=None, values=(whole,))
 
 
 def _nothing_found(document: Any, provider: dict[str, Any], paths: Sequence[str]) -> str:

@@ -189,6 +189,27 @@ def test_an_id_of_several_parts_needs_a_template(run: Run, service: Service) -> 
     assert [one["task_id"] for one in posted(service)] == [f"ins-1/{ID}"]
 
 
+@pytest.mark.parametrize(("document", "id"), [
+    ({"ClusterId": "c-1", "OperationId": "op-1", "RequestId": "r"}, "c-1/op-1"),
+    ({"operationId": 7, "clusterid": "c-1"}, "c-1/7"),
+    ({"ClusterId": "c-1"}, None),
+    ({"ClusterId": ["c-1", "c-2"], "OperationId": "op-1"}, None),
+])  # fmt: skip
+def test_an_id_of_several_parts_is_put_together_from_an_answer_that_has_them_all(
+    run: Run, service: Service, document: Any, id: str | None
+) -> None:
+    result = run("submit", "alibaba.emr", stdin=json.dumps(document))
+    assert [one["task_id"] for one in posted(service)] == ([id] if id else [])
+    assert result.exit_code == (Exit.OK if id else Exit.REFUSED)
+    assert ("took" if id == "c-1/op-1" else "") in result.stderr
+
+
+def test_a_template_is_filled_with_what_the_paths_say(run: Run, service: Service) -> None:
+    document = json.dumps({"ClusterId": "c-1", "OperationId": "op-1"})
+    assert run("submit", "alibaba.emr", "--id-template", "c-2/{}", stdin=document).exit_code == 0
+    assert [one["task_id"] for one in posted(service)] == ["c-2/op-1"]
+
+
 def test_a_path_of_ones_own_comes_before_the_providers(run: Run, service: Service) -> None:
     text = json.dumps({"Jobs": [{"Nr": 7}, {"Nr": 8}], "RequestId": ID})
     assert run("submit", "tencent.clb", "--id-path", "Jobs[].Nr", stdin=text).exit_code == 0

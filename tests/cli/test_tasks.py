@@ -115,7 +115,7 @@ def test_redeliver_before_the_end_is_refused(run: Run, service: Service) -> None
 
 
 def test_providers_are_searched_and_one_is_shown_in_full(run: Run) -> None:
-    assert len(run("providers").stdout.splitlines()) == 4
+    assert len(run("providers").stdout.splitlines()) == 5
     assert run("providers", "load").stdout.splitlines()[0].startswith("name")
     assert "tencent.cvm" in run("providers", "{InstanceId}/", "machine").stderr + run("providers", "machine").stdout
     assert "{InstanceId}/{RequestId}" in run("providers", "tencent.cvm").stdout

@@ -102,7 +102,7 @@ def test_providers_and_states_are_completed_without_a_call(run: Run, service: Se
     run("providers")
     calls = len(service.requests)
     assert completed(run, "taskhook submit tencent.") == ["tencent.clb", "tencent.cvm", "tencent.vod"]
-    assert completed(run, "taskhook list --provider ali") == ["alibaba.bdrc"]
+    assert completed(run, "taskhook list --provider ali") == ["alibaba.bdrc", "alibaba.emr"]
     assert completed(run, "taskhook list --state l") == ["lost"]
     assert completed(run, "taskhook dest") == ["destinations"]
     assert len(service.requests) == calls

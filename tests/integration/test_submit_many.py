@@ -190,7 +190,7 @@ def test_two_keys_that_race_on_one_task_share_it(cloud: Cloud, api: Call, team: 
     threads = [
         threading.Thread(
             target=lambda key=key, to=to: answers.append(api("POST", "/tasks", {**body, "notify": [to]}, key=key))
-        )  # type: ignore[misc]
+        )
         for key, to in ((team, "ops"), (None, "default"))
     ]
     for one in threads:

@@ -110,7 +110,7 @@ def _asked(context: Context, provider: str, task_id: str | None, path: str | Non
     if output.ids:
         return asked.Asked(ids=asked.templated(output.ids, template))
     known = wanted(provider, context.api(), context.cache, context.clock)
-    found = asked.from_documents(output, known, path, context.out.say)
+    found = asked.from_documents(output, known, path, context.out.say, compose=path is None and template is None)
     ids = asked.templated(found.ids, template)
     asked.check_parts(ids, known)
     return replace(found, ids=ids)
