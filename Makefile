@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help run demo check unit test tests-here tests-end-to-end bench bench-polling docs build deploy delete clean
+.PHONY: help run demo cli check unit test tests-here tests-end-to-end bench bench-polling docs build deploy delete clean
 
 # The first Python 3.13 there is: by name, from pyenv, or the plain python3.
 PYTHON ?= $(shell for candidate in python3.13 "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.13*/bin/python3.13 python3 python; do \
@@ -25,6 +25,11 @@ run: $(LOCAL) ## Run taskhook on this machine: no cloud account, state kept in .
 demo: $(LOCAL) ## The same against simulated providers; posts one task of each kind and shows the news
 	@exec $(BIN)/python -m local.demo
 
+cli: $(DEV) ## Install the command line `taskhook` into .venv/bin
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation ./cli
+	@rm -rf cli/build cli/*.egg-info
+	@echo "$(BIN)/taskhook --help"
+
 check: $(DEV) ## Lint, types and template, in seconds
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -41,7 +46,7 @@ test: $(DEV) ## Everything: checks, unit, integration, and end to end on the emu
 	@$(MAKE) --no-print-directory --jobs=3 tests-end-to-end tests-here check
 
 tests-here: $(DEV)
-	nice $(BIN)/pytest -q -n 2 --dist loadgroup tests/unit tests/integration tests/catalogue
+	nice $(BIN)/pytest -q -n 2 --dist loadgroup tests/unit tests/cli tests/integration tests/catalogue
 
 END_TO_END := $(BIN)/pytest -q -n 3 --dist loadfile --no-loadscope-reorder tests/e2e
 tests-end-to-end: $(DEV)
@@ -69,7 +74,7 @@ delete: $(LOCAL) ## Remove the stack from AWS
 	$(BIN)/sam delete
 
 clean: ## Remove what was built and installed here; .local/ (your configuration and tasks) stays
-	rm -rf $(VENV) .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis cli/build cli/*.egg-info
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "taskhook needs Python 3.13; none was found. Install it, or name it: make PYTHON=/path/to/python3.13"; exit 1; }
