@@ -8,8 +8,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-import aws_lambda_powertools.event_handler.openapi.swagger_ui as swagger
-from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler import Response, openapi
 
 _HTML = "text/html; charset=utf-8"
 _INLINE = re.compile(r"<(script|style)>(.*?)</\1>", re.DOTALL)
@@ -88,7 +87,8 @@ def _policy(text: str, styles: str) -> str:
 
 @cache
 def _docs() -> str:
-    folder = Path(swagger.__file__).parent
+    # Not by importing it: that costs a cold start more than all of pydantic.
+    folder = Path(openapi.__file__).parent / "swagger_ui"
     bundle = _text(folder / "swagger-ui-bundle.min.js").replace("</script", "<\\/script")
     return _DOCS.format(style=_text(folder / "swagger-ui.min.css"), bundle=bundle, start=_START)
 

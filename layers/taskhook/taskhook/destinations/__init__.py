@@ -7,13 +7,15 @@ import re
 from collections.abc import Collection, Mapping
 from functools import cache
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from taskhook.destinations import common, urls
 from taskhook.destinations.model import Channel, Destination, DigestForm, Fault, Form, Judgment, Live, Verdict
 from taskhook.destinations.urls import address_rule
 from taskhook.errors import ConfigError
-from taskhook.http import Answer
+
+if TYPE_CHECKING:
+    from taskhook.http import Answer
 
 __all__ = (
     "TYPES",
@@ -117,7 +119,7 @@ def live(destination: Destination) -> Live | None:
     return _channel(destination.type).live
 
 
-def judge(destination: Destination, answer: Answer, now: float) -> Judgment:
+def judge(destination: Destination, answer: "Answer", now: float) -> Judgment:
     """What the answer means for the news. ``now`` is what a date in ``Retry-After`` is compared with."""
     return _channel(destination.type).judge(destination, answer, now)
 

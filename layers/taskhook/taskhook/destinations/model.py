@@ -3,12 +3,15 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import requests
-
-from taskhook.http import Answer
 from taskhook.task import Task
+
+if TYPE_CHECKING:
+    # Whoever only checks a record, as the API does, starts without what sends messages.
+    import requests
+
+    from taskhook.http import Answer
 
 
 class Verdict(StrEnum):
@@ -116,7 +119,7 @@ class Live:
 
     post: Form
     edit: Form
-    posted: Callable[[Answer], Mapping[str, str] | None]
+    posted: "Callable[[Answer], Mapping[str, str] | None]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +138,7 @@ class Channel:
     fields: tuple[str, ...]
     check: Callable[[Mapping[str, Any]], list[Fault]]
     forms: tuple[Form, ...]
-    judge: Callable[[Destination, Answer, float], Judgment]
+    judge: "Callable[[Destination, Answer, float], Judgment]"
     url: str | None = None
     rate: str | None = None
     bursts: bool = False
