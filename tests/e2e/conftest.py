@@ -33,8 +33,8 @@ QUICK_PARAMETERS = {
 }
 
 LONGEST_FIRST = (
-    "test_watching", "test_kills", "test_accounts", "test_cli", "test_delivering", "test_catalogue", "test_destinations",
-    "test_document", "test_silence", "test_page",
+    "test_watching", "test_kills", "test_accounts", "test_cli", "test_delivering", "test_catalogue",
+    "test_destinations", "test_document", "test_silence", "test_page",
 )  # fmt: skip
 """Files of a minute or two. Each worker takes whole files, in this order, and the short ones at the end: whatever
 long one came last, the others would wait for it. What breaks things for those who follow comes after them."""
