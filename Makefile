@@ -46,8 +46,9 @@ bench-polling: $(DEV) ## When to look, and how a limit is shared: against the fi
 	$(BIN)/python -m benchmarks.polling
 	$(BIN)/python -m benchmarks.limits
 
-docs: $(LOCAL) ## Write docs/providers.md anew from the catalogue
+docs: $(LOCAL) ## Write docs/providers.md and openapi.json anew from the code
 	@$(BIN)/python -m local.providers_page
+	@PYTHONPATH=layers/taskhook $(BIN)/python -m local.openapi.document
 
 build: $(LOCAL) ## Build the functions and the layer for AWS
 	$(BIN)/sam build

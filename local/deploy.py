@@ -43,6 +43,9 @@ def default_parameters() -> dict[str, str]:
         # Whoever has this key has the machine as well; the gateway need not protect it from them.
         "ApiRate": "10000",
         "ApiBurst": "10000",
+        "PublicRate": "10000",
+        # Of nine processes (workers.py): some are left for those who do not wait.
+        "LongPolls": "6",
         # The function has nine processes here (workers.py): two may sleep, and nobody sleeps long before his look.
         "SleepingPolls": "2",
         "WakeLeadSeconds": "0.2",

@@ -13,6 +13,7 @@ Corrected, each by wrapping a function of ministack (upstream.py lists them) and
   Executions and queue messages may be lost or repeated by a kill: the application derives them again from its table.
 * Finished executions and log streams are kept in number, not for ever (checkpoints.py).
 * The state can be used on another port.
+* A function is told which API key a request came with.
 * It listens on loopback only, keeps every file below `--home`, and ends when its parent does.
 """
 
@@ -88,6 +89,23 @@ def pin_queue_addresses() -> None:
 
     sqs.DEFAULT_PORT = "4566"
     sqs._CANONICAL_NETLOC = f"{sqs.DEFAULT_HOST}:{sqs.DEFAULT_PORT}"
+
+
+def name_api_keys() -> None:
+    """Upstream does not tell a function whose request it has got."""
+    from ministack.services import apigateway_v1
+
+    build = apigateway_v1._build_lambda_event_v1
+
+    def _build_lambda_event_v1(*args: Any, **options: Any) -> dict[str, Any]:
+        event: dict[str, Any] = build(*args, **options)
+        value = apigateway_v1._api_key_from_request(event["headers"])
+        key = apigateway_v1._resolve_api_key(value)
+        if key is not None:
+            event["requestContext"]["identity"] |= {"apiKey": value, "apiKeyId": key["id"]}
+        return event
+
+    apigateway_v1._build_lambda_event_v1 = _build_lambda_event_v1
 
 
 def environment(home: Path, port: int) -> dict[str, str]:
@@ -195,6 +213,7 @@ def run(home: Path, port: int, *, workers: int, parent: int | None) -> None:
     checkpoints.install()
     limit_workers(workers)
     pin_queue_addresses()
+    name_api_keys()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 65_536), most))

@@ -14,6 +14,16 @@ WRAPPED: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("ministack.app", "_load_persisted_state", ()),
     ("ministack.core.persistence", "_json_default", ("obj",)),
     ("ministack.core.persistence", "_state_format_version", ("service",)),
+    (
+        "ministack.services.apigateway_v1",
+        "_build_lambda_event_v1",
+        (
+            *("api_id", "stage_name", "stage", "resource", "request_path", "method", "headers", "body", "query_params"),
+            *("path_params", "binary_media_types", "authorizer_context", "caller_identity"),
+        ),
+    ),
+    ("ministack.services.apigateway_v1", "_api_key_from_request", ("headers",)),
+    ("ministack.services.apigateway_v1", "_resolve_api_key", ("value",)),
     ("ministack.services.dynamodb", "handle_request", _HANDLER),
     ("ministack.services.dynamodb", "get_state", ()),
     ("ministack.services.dynamodb", "_set_item", ("table", "pk_val", "sk_val", "item")),

@@ -79,6 +79,8 @@ They have an appointment, a place in a provider's rate limit, and would miss it 
 _PATIENT = 60
 """Seconds of time limit beyond which a function mostly waits, for its turn or for slow receivers: then it may have
 three times as many processes as others."""
+_WAITS = "LONG_POLLS"
+"""The setting of a function in which callers wait: it may have as many."""
 _REGULARS = 50_000
 
 
@@ -93,8 +95,9 @@ def limit_workers(places: int) -> None:
     def _execute_function_warm(func: dict[str, Any], event: object, request_id: str) -> dict[str, Any]:
         config = func.get("config") or func
         with creating:
-            sleeps = _SLEEPER in config.get("Environment", {}).get("Variables", {})
-            waits = int(config.get("Timeout", 0)) > _PATIENT
+            variables = config.get("Environment", {}).get("Variables", {})
+            sleeps = _SLEEPER in variables
+            waits = _WAITS in variables or int(config.get("Timeout", 0)) > _PATIENT
             semaphore = semaphores.setdefault(config["FunctionArn"], FairSemaphore(3 * places if waits else places))
             newcomer = sleeps and not regulars.knows(event)
         with semaphore.as_newcomer() if newcomer else semaphore:

@@ -24,9 +24,11 @@ def make_settings(**changes: Any) -> Settings:
     """Of a function that needs little of the template."""
     nothing = Settings(
         table="tasks", open_index="", batch_index="", parameters="", tasks_queue="tasks", progress_queue="progress",
-        state_machine="", key="", allow_private=False, destination_ports=frozenset({443, 8443}), allow_insecure=False,
+        state_machine="", event_bus="", key="", allow_private=False, destination_ports=frozenset({443, 8443}),
+        allow_insecure=False,
         patience=0, delivery_attempts=0,
-        more_regions=frozenset(), retention=0, provider_rate=10, sleeping_polls=1,
+        more_regions=frozenset(), retention=0, provider_rate=10, sleeping_polls=1, long_polls=1,
+        default_key="", cors_origins=(),
         wake_lead=1.5, memory=128, machine="aarch64",
     )  # fmt: skip
     return replace(nothing, **changes)
@@ -38,6 +40,7 @@ class MemoryStore(Store):
     def __init__(self, *tasks: Task) -> None:
         self.tasks = {task.id: task for task in tasks}
         self.writes = 0
+        self.announces = False
         self.accounts: dict[str, tuple[str, list[str]]] = {}
         self.said: dict[tuple[str, str, float], str] = {}
         self.meanwhile: Callable[[], None] = lambda: None
@@ -50,13 +53,17 @@ class MemoryStore(Store):
         known = self.tasks[task.id]
         if known.watch != task.watch or known.state.terminal or polls not in (None, known.polls):
             raise StoreConflict("the task has changed meanwhile")
-        return self._put(replace(task, deliveries=known.deliveries, sealed=known.sealed))
+        told = task.state.terminal and self.announces
+        return self._put(replace(task, deliveries=known.deliveries, sealed=known.sealed, unannounced=told))
+
+    def announced(self, task: Task) -> None:
+        self._put(replace(self.tasks[task.id], unannounced=False))
 
     def due(self, batch: str, *, until: float, most: int) -> list[Task]:
         found = [one for one in self.tasks.values() if one.batch == batch and one.due is not None and one.due <= until]
         return sorted(found, key=lambda one: one.due or 0.0)[:most]
 
-    def get_many(self, ids: Sequence[str]) -> list[Task]:
+    def get_many(self, ids: Sequence[str], *, complete: bool = False) -> list[Task]:
         return [self.tasks[id] for id in ids if id in self.tasks]
 
     def save_delivery(self, task: Task, name: str, delivery: Delivery) -> Task:

@@ -33,6 +33,7 @@ from benchmarks.processes import machine_cpu_seconds
 from benchmarks.report import met, table
 from taskhook import config
 from taskhook.accounts import parse_account
+from taskhook.bus import Bus
 from taskhook.pacing import Pace, break_even
 from taskhook.pauses import Pauses
 from taskhook.providers.catalogue import Catalogue
@@ -200,6 +201,7 @@ def _watchers(around: Around) -> Callable[[int], Watcher]:
             durations=durations,
             pauses=Pauses(store=store, queues=queues, clock=time.time),
             queues=queues,
+            bus=Bus(store, known),
             pace=pace,
             sharing=Sharing(store=store, queues=queues, clock=time.time),
             patience=known.patience,

@@ -8,6 +8,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from taskhook import watch
+from taskhook.bus import Bus
 from taskhook.config import settings
 from taskhook.credentials import Accounts
 from taskhook.durations import Durations
@@ -46,6 +47,7 @@ def watcher() -> Watcher:
         durations=Durations(known),
         pauses=Pauses(store=store, queues=queues, clock=time.time),
         queues=queues,
+        bus=Bus(store, known),
         pace=pace,
         sharing=Sharing(store=store, queues=queues, clock=time.time),
         patience=known.patience,

@@ -6,6 +6,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from taskhook.bus import Bus
 from taskhook.config import settings
 from taskhook.credentials import Accounts
 from taskhook.ledger import Ledger
@@ -22,9 +23,11 @@ logger = function_logger()
 @cache
 def reconciler() -> Reconciler:
     parameters = Parameters(settings())
+    store = Store(settings())
     return Reconciler(
         settings=settings(),
-        store=Store(settings()),
+        store=store,
+        bus=Bus(store, settings()),
         queues=Queues(settings()),
         credential=Accounts(parameters, clock=time.time).credential,
         ledger=Ledger(settings()),

@@ -16,6 +16,7 @@ import pytest
 from moto import mock_aws
 
 from taskhook import aws, config
+from taskhook.api import door
 from taskhook.ledger import Ledger
 from taskhook.store import Store
 from taskhook.task import Task
@@ -73,6 +74,7 @@ class Cloud:
         self.made["WatchTask"] = self.client("stepfunctions").create_state_machine(
             name=f"{self.stack}-watch-task", definition=definition, roleArn="arn:aws:iam::123456789012:role/watch"
         )["stateMachineArn"]
+        self.made["ApiKey"] = "defaultkey"
         self.put("accounts/tencent", TENCENT)
         self.put("accounts/alibaba", ALIBABA)
         self.put("destinations/default", {"type": "webhook", "url": "https://hooks.example.com/s3cr3t-default"})
@@ -93,7 +95,12 @@ class Cloud:
             self.patch.setenv(name, self._value(value))
         folder = self.properties(logical_id)["CodeUri"].strip("/").replace("/", ".")
         app = importlib.import_module(f"{folder}.app")
-        for one in (config.settings, *(getattr(app, name) for name in _REMEMBERED if hasattr(app, name))):
+        for one in (
+            config.settings,
+            door.parameters,
+            door.store,
+            *(getattr(app, name) for name in _REMEMBERED if hasattr(app, name)),
+        ):
             one.cache_clear()
         return app
 
@@ -156,11 +163,12 @@ class Cloud:
 
 _NUMBERS = itertools.count(1)
 _REMEMBERED = (
-    "desk", "installation", "ledger", "parameters", "registry", "starter", "watcher", "sender", "reconciler",
+    "desk", "catalogue", "ledger", "parameters", "store", "starter", "watcher", "sender", "reconciler", "waiter",
 )  # fmt: skip
 _ENVIRONMENT = (
     "TABLE", "OPEN_INDEX", "PARAMETERS", "TASKS_QUEUE", "PROGRESS_QUEUE", "STATE_MACHINE", "KEY",
     "ALLOW_PRIVATE_DESTINATIONS", "ALLOW_INSECURE_ENDPOINTS", "PATIENCE_SECONDS", "DELIVERY_ATTEMPTS", "RETENTION_DAYS",
+    "EVENT_BUS", "DEFAULT_KEY", "CORS_ORIGINS", "LONG_POLLS",
 )  # fmt: skip
 """Everything that config.py reads. What the template does not give to a function is not there when it runs."""
 
@@ -169,7 +177,7 @@ _ENVIRONMENT = (
 def aws_clients() -> Iterator[dict[str, Any]]:
     """The library's own clients, made once: each takes longer than most tests."""
     doors = {"dynamodb": aws.dynamodb, "sqs": aws.sqs, "ssm": aws.ssm, "kms": aws.kms,
-             "stepfunctions": aws.stepfunctions}  # fmt: skip
+             "stepfunctions": aws.stepfunctions, "events": aws.events}  # fmt: skip
     with pytest.MonkeyPatch.context() as patch, mock_aws():
         for name, value in (("AWS_DEFAULT_REGION", REGION), ("AWS_REGION", REGION), ("POWERTOOLS_SERVICE_NAME", STACK)):
             patch.setenv(name, value)
@@ -250,10 +258,37 @@ def request_event(method: str, path: str, body: str | None, *, encoded: bool = F
     }  # fmt: skip
 
 
+def function_of(template: dict[str, Any], method: str, path: str) -> str:
+    """The function that the gateway gives a request to, as the template says."""
+    for name, resource in template["Resources"].items():
+        for event in resource["Properties"].get("Events", {}).values() if "Properties" in resource else ():
+            if event["Type"] == "Api":
+                rule = re.sub(r"\\{\w+\\}", "[^/]+", re.escape(event["Properties"]["Path"]))
+                if event["Properties"]["Method"].upper() == method and re.fullmatch(rule, path):
+                    return str(name)
+    return "ShowFunction"
+
+
 def caller(cloud: Cloud) -> Call:
-    def call(method: str, path: str, body: Any = None, *, encoded: bool = False) -> Reply:
+    def call(
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        encoded: bool = False,
+        query: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        key: str | None = None,
+    ) -> Reply:
         text = body if body is None or isinstance(body, str) else json.dumps(body)
-        answer = cloud.invoke("SubmitFunction", request_event(method, path, text, encoded=encoded))
+        event = request_event(method, path, text, encoded=encoded)
+        event["headers"] |= dict(headers or {})
+        if query:
+            event["queryStringParameters"] = {name: str(value) for name, value in query.items()}
+            event["multiValueQueryStringParameters"] = {name: [str(value)] for name, value in query.items()}
+        if key is not None:
+            event["requestContext"]["identity"]["apiKeyId"] = key
+        answer = cloud.invoke(function_of(cloud.template, method, path), event)
         headers = {name: ", ".join(values) for name, values in (answer.get("multiValueHeaders") or {}).items()}
         return Reply(
             status=answer["statusCode"], headers={**headers, **(answer.get("headers") or {})}, text=answer["body"]

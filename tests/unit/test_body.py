@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from taskhook.accounts import Account
 from taskhook.api import body
 from taskhook.api.body import Installation, Wish, parse_wish
+from taskhook.api.document import parse_object
 from taskhook.api.problem import ProblemError
 from taskhook.errors import ConfigError
 from taskhook.providers.catalogue import Catalogue
@@ -62,13 +63,13 @@ HERE = Installation(account=account, find=FIND, destination=destination, allow_p
 
 def wish(**changes: Any) -> Wish:
     record = {name: value for name, value in {**VALID, **changes}.items() if value is not ...}
-    return parse_wish(json.dumps(record).encode(), HERE)
+    return parse_wish(parse_object(json.dumps(record).encode()), HERE)
 
 
 def faults(*, here: Installation = HERE, **changes: Any) -> dict[str, str]:
     record = {name: value for name, value in {**VALID, **changes}.items() if value is not ...}
     with pytest.raises(ProblemError) as refused:
-        parse_wish(json.dumps(record).encode(), here)
+        parse_wish(parse_object(json.dumps(record).encode()), here)
     assert refused.value.status == 422
     assert "s3cr3t" not in json.dumps(refused.value.body())
     return {one.field: one.message for one in refused.value.errors}
@@ -143,7 +144,7 @@ def test_an_unknown_field_near_to_nothing_is_refused_with_the_list() -> None:
 def test_a_field_given_twice_is_refused() -> None:
     text = json.dumps(VALID)[:-1] + ',"region":"ap-shanghai"}'
     with pytest.raises(ProblemError) as refused:
-        parse_wish(text.encode(), HERE)
+        parse_wish(parse_object(text.encode()), HERE)
     assert [one.field for one in refused.value.errors] == ["region"]
 
 
@@ -241,7 +242,7 @@ def test_an_operator_may_name_regions_that_are_newer_than_this_version() -> None
     newer = frozenset({"ap-newtown"})
     here = Installation(account=account, find=FIND, destination=destination, allow_private=False, more_regions=newer)
     record = {**VALID, "region": "ap-newtown", "notify": ["ops"]}
-    assert parse_wish(json.dumps(record).encode(), here).region == "ap-newtown"
+    assert parse_wish(parse_object(json.dumps(record).encode()), here).region == "ap-newtown"
 
 
 @pytest.mark.parametrize(
@@ -323,7 +324,7 @@ type Parse = Callable[[bytes], Wish]
 @settings(max_examples=60)
 def test_no_value_of_any_field_does_anything_but_pass_or_be_refused(field: str, value: Any) -> None:
     try:
-        parse_wish(json.dumps({**VALID, field: value}).encode(), HERE)
+        parse_wish(parse_object(json.dumps({**VALID, field: value}).encode()), HERE)
     except ProblemError as error:
         refused = error
     else:

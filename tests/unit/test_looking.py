@@ -23,6 +23,7 @@ from requests import Request
 
 from taskhook import slots, watch
 from taskhook.accounts import Account
+from taskhook.bus import Bus
 from taskhook.http import Answer
 from taskhook.pacing import ROOM, Pace
 from taskhook.pauses import Pauses
@@ -285,6 +286,7 @@ class World:
             durations=MemoryDurations(),
             pauses=Pauses(store=self.store, queues=self.queues, clock=clock),
             queues=self.queues,
+            bus=Bus(self.store, self.settings),
             pace=pace,
             sharing=Sharing(store=self.store, queues=self.queues, clock=clock),
             patience=3600.0,

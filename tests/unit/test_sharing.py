@@ -10,6 +10,7 @@ from requests import Request
 
 from taskhook import watch
 from taskhook.accounts import Account
+from taskhook.bus import Bus
 from taskhook.http import Answer
 from taskhook.pacing import Pace
 from taskhook.pauses import Pauses
@@ -95,6 +96,7 @@ class Scene:
             durations=self.durations,
             pauses=Pauses(store=self.store, queues=self.queues, clock=self.clock),
             queues=self.queues,
+            bus=Bus(self.store, self.settings),
             pace=pace,
             sharing=self.sharing,
             patience=3600.0,

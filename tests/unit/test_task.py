@@ -30,7 +30,7 @@ CONTRACT = {
     "message", "error", "resources", "result", "submitted_at", "started_at", "finished_at", "observed_at", "polls",
     "next_poll_at", "deadline", "deliveries",
     # Beyond the contract: why the next look is when it is, and how long it took.
-    "next_poll_reason", "estimate", "took_seconds", "seen_within_seconds", "urgency",
+    "next_poll_reason", "estimate", "typical_seconds", "took_seconds", "seen_within_seconds", "urgency",
 }  # fmt: skip
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from taskhook import inquiry, watch
 from taskhook.accounts import Account
+from taskhook.bus import Bus
 from taskhook.decide import DOUBTS
 from taskhook.errors import (
     AddressRefused,
@@ -88,6 +89,7 @@ class Scene:
             durations=self.durations,
             pauses=self.pauses,
             queues=self.queues,
+            bus=Bus(self.store, self.settings),
             pace=pace,
             sharing=Sharing(store=self.store, queues=self.queues, clock=self.clock),
             patience=PATIENCE,

@@ -11,6 +11,7 @@ from botocore.session import Session
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_kms import KMSClient
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_ssm import SSMClient
@@ -57,3 +58,8 @@ def kms() -> "KMSClient":
 @cache
 def stepfunctions() -> "SFNClient":
     return _client("stepfunctions")  # type: ignore[no-any-return]
+
+
+@cache
+def events() -> "EventBridgeClient":
+    return _client("events")  # type: ignore[no-any-return]

@@ -18,6 +18,8 @@ class Settings:
     tasks_queue: str
     progress_queue: str
     state_machine: str
+    event_bus: str
+    """The EventBridge bus that hears of every end; empty for none."""
     key: str
     """The KMS key that a task's own destinations are sealed with."""
     allow_private: bool
@@ -35,6 +37,12 @@ class Settings:
     """Requests per second to an API that documents no limit."""
     sleeping_polls: int
     """Looks that may sleep inside the function at a time."""
+    long_polls: int
+    """Callers that may wait for a change at a time."""
+    default_key: str
+    """The id of the API key that may do everything."""
+    cors_origins: tuple[str, ...]
+    """Web pages that may call the API, by their origin."""
     wake_lead: float
     """Seconds before its slot at which a look is woken."""
     memory: float
@@ -54,6 +62,7 @@ def settings() -> Settings:
         tasks_queue=env.get("TASKS_QUEUE", ""),
         progress_queue=env.get("PROGRESS_QUEUE", ""),
         state_machine=env.get("STATE_MACHINE", ""),
+        event_bus=env.get("EVENT_BUS", ""),
         key=env.get("KEY", ""),
         allow_private=env.get("ALLOW_PRIVATE_DESTINATIONS", "false") == "true",
         destination_ports=frozenset(map(int, env.get("DESTINATION_PORTS", "443 8443").replace(",", " ").split())),
@@ -63,6 +72,9 @@ def settings() -> Settings:
         more_regions=frozenset(env.get("MORE_REGIONS", "").replace(",", " ").split()),
         provider_rate=float(env.get("PROVIDER_RATE", "10")),
         sleeping_polls=int(env.get("SLEEPING_POLLS", "0")),
+        long_polls=int(env.get("LONG_POLLS", "0")),
+        default_key=env.get("DEFAULT_KEY", ""),
+        cors_origins=tuple(env.get("CORS_ORIGINS", "").replace(",", " ").split()),
         wake_lead=float(env.get("WAKE_LEAD_SECONDS", "1.5")),
         memory=float(env.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128")),
         machine=platform.machine(),

@@ -5,6 +5,7 @@ from dataclasses import replace
 from random import Random
 
 from taskhook import backoff, schedule
+from taskhook.looks import Look, noted
 from taskhook.providers.model import Observation, Outcome, Refusal, Trouble
 from taskhook.schedule import History, Progress, Urgency
 from taskhook.states import State
@@ -50,7 +51,22 @@ def decide(
         after = _refused(looked, outcome, now, patience, tells)
     if not after.state.terminal and now >= task.deadline:
         after = _ended(after, State.TIMED_OUT, _late(after, outcome), now)
+    if asked or _another_trouble(task, outcome):
+        after = replace(after, looks=noted(task.looks, _look(after, outcome, now)))
+    after = replace(after, typical=schedule.typical(history) or task.typical)
     return after if after.state.terminal else _scheduled(after, outcome, history, now, rng, price)
+
+
+def _another_trouble(task: Task, outcome: Outcome) -> bool:
+    """Whether what kept a look from asking is news itself."""
+    latest = task.looks[-1].trouble if task.looks else None
+    return isinstance(outcome, Refusal) and outcome.problem.code != latest
+
+
+def _look(after: Task, outcome: Outcome, now: float) -> Look:
+    if isinstance(outcome, Refusal):
+        return Look(at=now, state=after.state.value, trouble=outcome.problem.code)
+    return Look(at=now, state=outcome.state.value, said=outcome.provider_state, progress=after.progress)
 
 
 def _observed(task: Task, seen: Observation, now: float) -> Task:

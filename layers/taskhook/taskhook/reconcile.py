@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from taskhook import aws, watch
+from taskhook.bus import Bus
 from taskhook.config import Settings
 from taskhook.errors import StoreConflict
 from taskhook.holding import release
@@ -35,6 +36,7 @@ RESTARTS = 5
 class Reconciler:
     settings: Settings
     store: Store
+    bus: Bus
     queues: Queues
     credential: Callable[[str], str]
     """Which credential is stored for an account now."""
@@ -104,6 +106,7 @@ class Reconciler:
             return {"id": id, "watch": number, "done": True, "wait_until": "1970-01-01T00:00:00.000Z", "notify": []}
         if not task.state.terminal:
             task = self.store.save_look(_broken(task, error, self.clock()))
+        self.bus.announce(task)
         return watch.payload(task)
 
     def _restart(self, task: Task) -> None:
@@ -123,6 +126,7 @@ class Reconciler:
         )
 
     def _keep_news(self, task: Task) -> None:
+        self.bus.announce(task)
         for name in task.pending:
             self.ledger.hold(name, task.id, version=self.version(name), now=self.clock())
             reason = "every execution that should have delivered it died"

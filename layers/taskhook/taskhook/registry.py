@@ -2,13 +2,16 @@
 
 import json
 import logging
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from taskhook import destinations, holding, telling
-from taskhook.api.body import NAME
-from taskhook.api.document import parse_object, repeated
+from taskhook.api import shape
+from taskhook.api.document import JsonObject, repeated
+from taskhook.api.keys import UNLIMITED, Key
+from taskhook.api.models import ReleaseRequest
 from taskhook.api.problem import FieldError, ProblemError, invalid
 from taskhook.destinations import urls
 from taskhook.destinations.model import Destination
@@ -20,6 +23,7 @@ from taskhook.task import TEST, Delivery, Task, digest
 from taskhook.telling import Sender
 from taskhook.times import from_rfc3339, rfc3339
 
+NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 logger = logging.getLogger(__name__)
 
 LONGEST_RECORD = 4096
@@ -34,19 +38,28 @@ class Registry:
     ledger: Ledger
     allow_private: bool
     ports: Collection[int] = urls.DEFAULT_PORTS
+    key: Key = UNLIMITED
+    """Whose request it is."""
 
     def all(self) -> dict[str, Any]:
-        found = self.parameters.destinations().items()
+        found = [one for one in self.parameters.destinations().items() if self.key.may_tell(one[0])]
         return {"destinations": [self._view(name, text, version) for name, (text, version) in found]}
 
     def one(self, name: str) -> dict[str, Any]:
         return self._view(name, *self._known(name))
 
-    def store(self, name: str, body: bytes) -> dict[str, Any]:
+    def allow(self, name: str) -> None:
+        """Raises ProblemError 404 where the key has no business with a destination: it may not know of it."""
+        if not self.key.may_tell(name):
+            raise _unknown(name)
+
+    def store(self, name: str, record: JsonObject) -> dict[str, Any]:
         """Store a destination anew or for the first time. Raises ProblemError: 422 with every fault of the record."""
         if not NAME.fullmatch(name):
             raise invalid([FieldError("name", "must be 1 to 64 letters, digits, hyphens or underscores")])
-        record = parse_object(body)
+        if not self.key.may_tell(name):
+            message = f"the API key may not manage '{name}'; it may manage {self.key.tellable}"
+            raise ProblemError(403, "The API key may not do this; nothing was stored.", [FieldError("name", message)])
         found = destinations.check(record, allow_private=self.allow_private, ports=self.ports)
         errors = [*repeated(record), *(FieldError(fault.field, fault.message) for fault in found)]
         text = json.dumps(record)
@@ -72,11 +85,12 @@ class Registry:
 
     def remove(self, name: str) -> None:
         """News that is under way to it is kept from then on."""
-        if not NAME.fullmatch(name) or not self.parameters.remove_destination(name):
+        if not NAME.fullmatch(name) or not self.key.may_tell(name) or not self.parameters.remove_destination(name):
             raise _unknown(name)
         logger.info("destination removed", extra={"destination": name})
 
     def _known(self, name: str) -> tuple[str, str]:
+        self.allow(name)
         try:
             return self.parameters.versioned_destination(name, fresh=True)
         except ConfigError:
@@ -164,13 +178,11 @@ def _test_task(sender: Sender, name: str) -> Task:
     )
 
 
-def let_go(sender: Sender, name: str, body: bytes) -> dict[str, Any]:
+def let_go(sender: Sender, name: str, wish: Mapping[str, Any]) -> dict[str, Any]:
     """Deliver what is kept for a destination: ``{"since": time, "dry_run": true}``, both optional."""
-    wish = parse_object(body) if body.strip() else {}
-    since, dry = _since(wish), _dry_run(wish)
-    unknown = sorted(set(wish) - {"since", "dry_run"})
-    if unknown:
-        raise invalid([FieldError(one[:100], "is not known; the fields are since, dry_run") for one in unknown])
+    if errors := [*repeated(wish), *shape.faults(ReleaseRequest, wish)]:
+        raise invalid(errors)
+    since, dry = _since(wish), bool(wish.get("dry_run"))
     if not dry:
         _refuse_paused(sender, name)
     if dry:
@@ -200,10 +212,3 @@ def _since(wish: Mapping[str, Any]) -> float | None:
     if moment is None:
         raise invalid([FieldError("since", "must be a time such as 2026-11-22T10:00:00Z")])
     return moment
-
-
-def _dry_run(wish: Mapping[str, Any]) -> bool:
-    value = wish.get("dry_run", False)
-    if not isinstance(value, bool):
-        raise invalid([FieldError("dry_run", "must be true or false")])
-    return value

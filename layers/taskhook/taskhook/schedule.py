@@ -243,6 +243,13 @@ def estimate(history: History, age: float, progress: Progress | None = None) -> 
     return _remaining(history.ages, AGES, age)
 
 
+def typical(history: History) -> float | None:
+    """Seconds that half of the tasks of a kind take at most; None where too little is known, or most do not end."""
+    if history.k < ENOUGH or sum(history.ages) <= history.unended:
+        return None
+    return round(_quantile(history.ages, AGES, 0.0, 0.5), 1)
+
+
 def _remaining(weights: Sequence[float], edges: Sequence[float], start: float) -> Estimate:
     alive = _surviving(weights, edges, start)
     low, half, high = (max(0.0, _quantile(alive, edges, start, part) - start) for part in (0.1, 0.5, 0.9))
@@ -274,10 +281,11 @@ def reason(history: History, age: float, progress: Progress | None = None) -> st
     if history.k < ENOUGH:
         few = f"only {history.k}" if history.k else "no"
         return f"{few} earlier task{'s' * (history.k != 1)} of this kind: the waits grow with the task's age"
-    if sum(history.ages) <= history.unended:
+    half = typical(history)
+    if half is None:
         return f"most of {tasks} did not end in time"
-    typical = f"typical duration {_about(_quantile(history.ages, AGES, 0.0, 0.5))} from {tasks}"
-    return typical if guess is not None else f"later than nearly all of them; {typical}"
+    known = f"typical duration {_about(half)} from {tasks}"
+    return known if guess is not None else f"later than nearly all of them; {known}"
 
 
 def _about(seconds: float) -> str:

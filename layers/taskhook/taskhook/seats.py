@@ -1,4 +1,4 @@
-"""Seats for looks that sleep inside the function: how many may do so at a time, all processes together.
+"""Seats for those who sleep inside a function, looks and waiting callers: how many may at a time, in all processes.
 
 A function that sleeps holds a place of the account's concurrency, so an operator says how many may. A seat is taken for
 the seconds that the sleep touches, with one conditional write: an item is a minute, with a counter for each second.
@@ -31,9 +31,18 @@ _REFUSED = 1.0
 class Seats:
     """Takes seats. One per process."""
 
-    def __init__(self, settings: Settings, client: "DynamoDBClient | None" = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        client: "DynamoDBClient | None" = None,
+        *,
+        name: str = "seats",
+        most: int | None = None,
+    ) -> None:
         self._settings = settings
         self._client = client
+        self._name = name
+        self._most = settings.sleeping_polls if most is None else most
         self._none_until = 0.0
 
     @property
@@ -45,7 +54,7 @@ class Seats:
 
         False too where the table cannot be asked: then the state machine waits, as it always can.
         """
-        if self._settings.sleeping_polls < 1 or now < self._none_until:
+        if self._most < 1 or now < self._none_until:
             return False
         minutes: dict[int, list[int]] = defaultdict(list)
         for second in range(math.floor(now), math.ceil(until)):
@@ -61,12 +70,12 @@ class Seats:
         try:
             self._dynamodb.update_item(
                 TableName=self._settings.table,
-                Key={"id": {"S": f"seats#{minute}"}},
+                Key={"id": {"S": f"{self._name}#{minute}"}},
                 UpdateExpression="SET expires_at = :expires ADD " + ", ".join(f"s{second} :one" for second in seconds),
                 ConditionExpression=" AND ".join(free),
                 ExpressionAttributeValues={
                     ":one": {"N": "1"},
-                    ":seats": {"N": str(self._settings.sleeping_polls)},
+                    ":seats": {"N": str(self._most)},
                     ":expires": {"N": str((minute + 1) * _COUNTERS + _KEPT)},
                 },
             )

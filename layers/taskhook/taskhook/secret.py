@@ -1,4 +1,4 @@
-"""Secrets: accounts, destinations and catalogue entries in SSM, a task's own destinations sealed with KMS."""
+"""Secrets: accounts, destinations, keys' rights and catalogue entries in SSM, tasks' own destinations sealed by KMS."""
 
 import base64
 import json
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient
     from mypy_boto3_ssm import SSMClient
 
-_REMEMBERED_SECONDS = {"accounts": 300.0, "destinations": 30.0, "providers": 300.0}
+_REMEMBERED_SECONDS = {"accounts": 300.0, "destinations": 30.0, "providers": 300.0, "keys": 30.0}
 """How long a value is used before it is read again. A refused credential is read again at once; a destination that was
 repaired says nothing, so it is read more often."""
-_MISSING_SECONDS = {"accounts": 5.0, "destinations": 5.0, "providers": 5.0}
+_MISSING_SECONDS = {"accounts": 5.0, "destinations": 5.0, "providers": 5.0, "keys": 5.0}
 """How long an absence is believed: an operator who has just stored a value should not have to wait."""
 _BROKEN_SECONDS = 5.0
 """How long an account that cannot work is believed to be so."""
@@ -87,6 +87,10 @@ class Parameters:
     def destination_version(self, name: str) -> str:
         """The version of a destination's parameter as it is now, "" where there is none."""
         return self._read("destinations", name, fresh=True).version
+
+    def key(self, id: str) -> str | None:
+        """The record that says what an API key may do, None where there is none."""
+        return self._read("keys", id).value
 
     def provider(self, service: str) -> str | None:
         """The catalogue entry that an operator stored for this service, None where there is none."""

@@ -20,7 +20,9 @@ from taskhook import aws
 from taskhook.attributes import from_attribute, to_attribute
 from taskhook.config import Settings
 from taskhook.errors import StoreConflict
+from taskhook.listing import LISTING, attributes
 from taskhook.open_index import listed
+from taskhook.states import State
 from taskhook.task import Delivery, Task
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ _LOOKED = (
     "state", "provider_state", "progress", "message", "error", "resources", "result", "request_id", "started_at",
     "finished_at", "observed_at", "polls", "next_poll_at", "restarts", "troubles", "trouble_since", "paused",
     "wakes", "looked_at", "marks", "steady", "reason", "estimate", "slots", "limit", "blind", "batch",
-    "due", "wakes_at", "type",
+    "due", "wakes_at", "type", "looks", "typical", "unannounced",
 )  # fmt: skip
 """What a look may change. Deliveries are not among them: a caller may be adding one at the same moment."""
 
@@ -125,6 +127,8 @@ class Store:
         Raises StoreConflict where the task is no longer watched by this watch: stopped, superseded or ended; and, with
         ``polls``, where it has been looked at meanwhile.
         """
+        if task.state.terminal:
+            task = replace(task, unannounced=self._settings.event_bus != "")
         data = task.to_dict()
         if task.state.terminal:
             data = {name: value for name, value in data.items() if name not in ("batch", "due")}
@@ -134,7 +138,7 @@ class Store:
             absent.append("open")
         answer = self._update(
             task.id,
-            assign=_as_json(present),
+            assign={**_as_json(present), **attributes(task)},
             remove=absent,
             condition="#watch = :watch AND #was IN (:queued, :running)" + ("" if polls is None else " AND #p = :polls"),
             names={"#watch": "watch", "#was": "state"} | ({} if polls is None else {"#p": "polls"}),
@@ -155,15 +159,18 @@ class Store:
         )
         return self.get_many([item["id"]["S"] for item in found["Items"]])
 
-    def get_many(self, ids: Sequence[str]) -> list[Task]:
-        """Of at most a hundred tasks those that the table gives at once. The others have executions of their own."""
-        if not ids:
-            return []
-        keys = [_key(id) for id in ids]
-        answer = self._dynamodb.batch_get_item(
-            RequestItems={self._settings.table: {"Keys": keys, "ConsistentRead": True}}
-        )
-        return [from_item(item) for item in answer["Responses"][self._settings.table]]
+    def get_many(self, ids: Sequence[str], *, complete: bool = False) -> list[Task]:
+        """Of at most a hundred tasks those that the table gives at once; ``complete``: every one that there is.
+
+        An answer has at most 16 MB: of tasks that are due, the others have executions of their own.
+        """
+        found: list[Task] = []
+        ahead: Any = {self._settings.table: {"Keys": [_key(id) for id in ids], "ConsistentRead": True}} if ids else None
+        while ahead:
+            answer = self._dynamodb.batch_get_item(RequestItems=ahead)
+            found += [from_item(item) for item in answer["Responses"].get(self._settings.table, [])]
+            ahead = answer.get("UnprocessedKeys") if complete else None
+        return found
 
     def add_deliveries(self, task: Task, added: Mapping[str, Delivery], own: Mapping[str, str]) -> Task:
         """Add destinations (with their sealed text, if they are the task's ``own``) to a task that is being watched."""
@@ -287,13 +294,27 @@ class Store:
         """End a watch. Raises StoreConflict where the task has ended meanwhile."""
         answer = self._update(
             task.id,
-            assign={"state": "stopped"},
+            assign=attributes(replace(task, state=State.STOPPED)),
             remove=("open", "next_poll_at", "batch", "due"),
             condition="#was IN (:queued, :running)",
             names={"#was": "state"},
             values={":queued": "queued", ":running": "running"},
         )
         return from_item(answer)
+
+    def announced(self, task: Task) -> None:
+        """The event bus knows the end of this task; where nobody else has to be told, the task is closed."""
+        with contextlib.suppress(StoreConflict):
+            self._update(
+                task.id,
+                assign={},
+                remove=("unannounced",),
+                condition="#state = :state AND observed_at = :observed",
+                names={"#state": "state"},
+                values={":state": task.state.value, ":observed": task.observed_at},
+            )
+        if not task.pending:
+            self._close(task)
 
     def restart(self, task: Task, *, now: float, restarts: int) -> Task:
         """Begin a new watch, of a task whose execution has died with ``restarts`` above 0.
@@ -379,13 +400,13 @@ class Store:
 
     def _close(self, task: Task) -> None:
         names = {"#watch": "watch", **{f"#d{i}": name for i, name in enumerate(task.deliveries)}, "#state": "state"}
-        settled = " AND ".join(f"deliveries.#d{i}.#state <> :pending" for i in range(len(task.deliveries)))
+        settled = [f"deliveries.#d{i}.#state <> :pending" for i in range(len(task.deliveries))]
         try:
             self._update(
                 task.id,
                 assign={},
                 remove=("open",),
-                condition=f"#watch = :watch AND {settled}",
+                condition=" AND ".join(["#watch = :watch AND attribute_not_exists(unannounced)", *settled]),
                 names=names,
                 values={":watch": task.watch, ":pending": "pending"},
             )
@@ -437,7 +458,7 @@ class Store:
             raise
 
     def _item(self, task: Task) -> dict[str, Any]:
-        data = {"deliveries": {}, "sealed": {}, **_as_json(task.to_dict())}
+        data = {"deliveries": {}, "sealed": {}, **_as_json(task.to_dict()), **attributes(task)}
         data["expires_at"] = int(task.deadline + self._settings.retention)
         if task.open:
             data["open"] = "yes"
@@ -449,7 +470,7 @@ def from_item(item: Mapping[str, Any]) -> Task:
     for name in _AS_JSON:
         if name in data:
             data[name] = json.loads(data[name])
-    for name in ("open", "expires_at"):
+    for name in ("open", "expires_at", *LISTING):
         data.pop(name, None)
     return Task.from_dict(data)
 

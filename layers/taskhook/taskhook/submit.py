@@ -1,11 +1,12 @@
 """Accepts a task: stores it, puts it on the queue, and does the right thing when it is known already."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from taskhook.api.body import Wish
+from taskhook.api.keys import UNLIMITED, Key
 from taskhook.api.problem import FieldError, ProblemError, invalid
 from taskhook.errors import StoreConflict
 from taskhook.holding import again
@@ -58,6 +59,34 @@ def submit(desk: Desk, wish: Wish) -> tuple[Task, bool]:
     raise StoreConflict("the task keeps changing")
 
 
+type Result = tuple[Task, bool] | ProblemError
+
+
+def submit_many(
+    desk: Desk, documents: Sequence[Any], parse: Callable[[Any], Wish], *, left: Callable[[], float]
+) -> list[Result]:
+    """Each on its own: the task and whether it is new, or what is wrong with it.
+
+    What is not begun ``ENOUGH`` seconds before the time is over is refused: whoever posts it again loses nothing.
+    """
+    return [_one_of_many(desk, one, parse) if left() > ENOUGH else _LATE for one in documents]
+
+
+ENOUGH = 5.0
+"""Seconds in which one task is stored whatever happens."""
+_LATE = ProblemError(503, "There was no time left for this one. Post it again; what was taken is known then.")
+
+
+def _one_of_many(desk: Desk, document: Any, parse: Callable[[Any], Wish]) -> Result:
+    try:
+        return submit(desk, parse(document))
+    except ProblemError as problem:
+        return problem
+    except Exception:
+        logger.exception("one of many is broken")
+        return ProblemError(500, "taskhook itself is at fault; its log says more. Post this one again.")
+
+
 def stop(desk: Desk, task: Task) -> Task:
     """Stop watching. Raises StoreConflict where the task has ended already."""
     stopped = desk.store.stop(task)
@@ -65,10 +94,10 @@ def stop(desk: Desk, task: Task) -> Task:
     return stopped
 
 
-def redeliver(desk: Desk, task: Task, name: str) -> Task:
+def redeliver(desk: Desk, task: Task, name: str, key: Key = UNLIMITED) -> Task:
     """Tell one destination the news once more, whatever came of it before. Raises ProblemError where there is none."""
     for _ in range(_TRIES):
-        if name not in task.deliveries:
+        if name not in task.deliveries or not (name in task.sealed or key.may_tell(name)):
             raise ProblemError(404, "The task has no such destination; GET /tasks/{id} lists those that it has.")
         if not task.state.terminal or task.state is State.STOPPED:
             raise ProblemError(409, f"There is no news to deliver: the task is '{task.state.value}'.")

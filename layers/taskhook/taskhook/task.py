@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Self
 
+from taskhook.looks import Look, packed, unpacked
 from taskhook.states import ANSWERED, State
 from taskhook.times import rfc3339, rfc3339_millis
 
@@ -125,7 +126,8 @@ class Task:
     (see schedule.py); ``reason`` says why the next look is then. ``slots`` are the moments that are reserved for its
     requests on the calendar of a ``limit``, ``blind`` where the calendar could not be asked (see pacing.py). ``batch``
     names the tasks that it may share a request with and ``due`` when it should, ``wakes_at`` when its own execution
-    wakes, where there are such (see sharing.py).
+    wakes, where there are such (see sharing.py). ``looks`` are those that are kept, ``typical`` how many seconds half
+    of the tasks of its kind take at most. ``unannounced``: the event bus has not been told yet that it has ended.
     """
 
     id: str
@@ -172,6 +174,9 @@ class Task:
     batch: str | None = None
     due: float | None = None
     wakes_at: float | None = None
+    looks: tuple[Look, ...] = ()
+    typical: float | None = None
+    unannounced: bool = False
 
     @property
     def pending(self) -> list[str]:
@@ -183,7 +188,7 @@ class Task:
         """Whether an execution should be alive for this task: it is watched, or somebody has not been told."""
         if self.state is State.STOPPED:
             return False
-        return not self.state.terminal or bool(self.pending)
+        return not self.state.terminal or bool(self.pending) or self.unannounced
 
     @property
     def event(self) -> str:
@@ -197,7 +202,9 @@ class Task:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-like, without the members that say nothing. The inverse of ``from_dict``."""
-        data = asdict(self)
+        data = asdict(replace(self, looks=()))
+        data["looks"] = packed(self.looks) or None
+        data["unannounced"] = self.unannounced or None
         data["resources"] = [asdict(one) for one in self.resources]
         data["deliveries"] = {name: one.to_dict() for name, one in self.deliveries.items()}
         return _sparse(data)
@@ -212,6 +219,7 @@ class Task:
         )
         known["marks"] = tuple((age, share) for age, share in known.get("marks", ()))
         known["slots"] = tuple(known.get("slots", ()))
+        known["looks"] = unpacked(known.get("looks", ""))
         known["estimate"] = Estimate(**known["estimate"]) if known.get("estimate") else None
         known["deliveries"] = {name: Delivery.from_dict(one) for name, one in known.get("deliveries", {}).items()}
         known.setdefault("region", None)
@@ -246,9 +254,10 @@ class Task:
             "finished_at": rfc3339(self.finished_at),
             "observed_at": rfc3339(self.observed_at),
             "polls": self.polls,
-            "next_poll_at": rfc3339(self._next_look),
+            "next_poll_at": rfc3339(self.next_look),
             "next_poll_reason": self.reason if self.next_poll_at is not None else None,
             "estimate": self._estimate(),
+            "typical_seconds": self.typical,
             "took_seconds": self.took,
             "seen_within_seconds": self.seen_within,
             "urgency": self.urgency,
@@ -256,7 +265,7 @@ class Task:
         }
 
     @property
-    def _next_look(self) -> float | None:
+    def next_look(self) -> float | None:
         """The moment of the look itself, where the execution is told to wake long before it."""
         return (
             max(self.slots[0], self.next_poll_at) if self.slots and self.next_poll_at is not None else self.next_poll_at
@@ -301,6 +310,19 @@ class Task:
 
     def with_delivery(self, name: str, delivery: Delivery) -> "Task":
         return replace(self, deliveries={**self.deliveries, name: delivery})
+
+
+def deliveries_view(task: Task, answers: Mapping[tuple[str, float], str]) -> list[dict[str, Any]]:
+    """Every delivery with its attempts; ``answers``: what receivers said, by destination and time of the attempt."""
+    return [
+        {
+            **task.delivery_view(name),
+            "first_attempt_at": rfc3339_millis(one.first_at) if one.first_at is not None else None,
+            "delivered_at": rfc3339_millis(one.told_at) if one.told_at is not None else None,
+            "log": [attempt_view(attempt, answers.get((name, attempt.at))) for attempt in one.log],
+        }
+        for name, one in sorted(task.deliveries.items())
+    ]
 
 
 def attempt_view(attempt: Attempt, answer: str | None = None) -> dict[str, Any]:

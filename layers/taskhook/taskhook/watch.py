@@ -40,6 +40,7 @@ def look(watcher: Watcher, id: str, watch: int, left: Left) -> dict[str, Any]:
         if task is None:
             return _over(id, watch)
         if task.state.terminal:
+            watcher.bus.announce(task)
             return payload(task)
         if task.wakes % WAKES == 0:
             return _handed_over(watcher, task)

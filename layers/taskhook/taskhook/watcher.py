@@ -6,6 +6,7 @@ from random import Random
 
 from taskhook import http
 from taskhook.accounts import Account
+from taskhook.bus import Bus
 from taskhook.durations import Durations
 from taskhook.pacing import Pace
 from taskhook.pauses import Pauses
@@ -28,6 +29,7 @@ class Watcher:
     durations: Durations
     pauses: Pauses
     queues: Queues
+    bus: Bus
     pace: Pace
     sharing: Sharing
     patience: float

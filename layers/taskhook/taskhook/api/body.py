@@ -9,25 +9,30 @@ from typing import Any
 
 from taskhook import destinations
 from taskhook.accounts import Account
-from taskhook.api.document import JsonObject, join, parse_object, repeated
-from taskhook.api.problem import FieldError, invalid
+from taskhook.api import models, shape
+from taskhook.api.choice import no_such_provider
+from taskhook.api.document import JsonObject, join, repeated
+from taskhook.api.keys import UNLIMITED, Key
+from taskhook.api.models import (
+    DEFAULT_TIMEOUT,
+    LONGEST_TIMEOUT,
+    LONGEST_TITLE,
+    MOST_DESTINATIONS,
+    BatchRequest,
+    TaskRequest,
+)
+from taskhook.api.problem import FieldError, ProblemError, invalid
 from taskhook.destinations.model import Destination
 from taskhook.destinations.urls import DEFAULT_PORTS
 from taskhook.errors import CatalogueError, ConfigError
-from taskhook.providers import REGION, catalogue
+from taskhook.providers import REGION
 from taskhook.providers.model import Provider
 from taskhook.schedule import Urgency
 from taskhook.secret import LONGEST_SEALED
 
-FIELDS = ("provider", "task_id", "region", "account", "notify", "timeout_seconds", "urgency", "title", "metadata")
-NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
-"""The name of an account or a destination: it becomes part of an SSM parameter's name."""
-
-DEFAULT_TIMEOUT = 86_400
-LONGEST_TIMEOUT = 30 * 86_400
-LONGEST_TITLE = 200
+FIELDS = tuple(TaskRequest.model_fields)
+NAME = re.compile(models.NAME)
 LONGEST_METADATA = 8192
-MOST_DESTINATIONS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,16 +62,35 @@ class Installation:
     allow_private: bool
     ports: Collection[int] = DEFAULT_PORTS
     more_regions: frozenset[str] = frozenset()
+    key: Key = UNLIMITED
+    """Whose request it is."""
 
 
-def parse_wish(body: bytes, here: Installation) -> Wish:
-    """Raises ProblemError: 413, 400 for what is no JSON object, 422 with all faults of one that is."""
-    document = parse_object(body)
+def parse_wish(document: JsonObject, here: Installation) -> Wish:
+    """Raises ProblemError with all faults: 403 where the key may not do what is asked for among them, else 422."""
     reader = _Reader(document, here)
     wish = reader.wish()
+    if reader.forbidden:
+        raise ProblemError(403, "The API key may not do this; nothing was stored.", reader.errors)
     if reader.errors:
         raise invalid(reader.errors)
     return wish
+
+
+def parse_each(document: JsonObject) -> list[JsonObject]:
+    """The bodies in a body of many. Raises ProblemError where it is not a list of them."""
+    found = shape.faults(BatchRequest, document)
+    found += [FieldError(one[:100], "stands twice in the same object; give it once") for one in document.repeated]
+    tasks = document.get("tasks")
+    if isinstance(tasks, list) and not found:
+        found = [
+            FieldError(f"tasks[{number}]", "must be an object")
+            for number, one in enumerate(tasks)
+            if not isinstance(one, JsonObject)
+        ]
+    if found:
+        raise invalid(list({one.field: one for one in found}.values()))
+    return list(document["tasks"])
 
 
 class _Reader:
@@ -75,7 +99,12 @@ class _Reader:
     def __init__(self, document: JsonObject, here: Installation) -> None:
         self._document = document
         self._here = here
-        self.errors: list[FieldError] = [*repeated(document), *_unknown(document)]
+        found = shape.faults(TaskRequest, document)
+        self._misshapen = {one.field for one in found}
+        self.errors: list[FieldError] = [*repeated(document), *_unknown(document), *(
+            FieldError(one.field, _better(one, document)) for one in found if one.field in FIELDS
+        )]  # fmt: skip
+        self.forbidden = False
         self._live: list[str] = []
 
     def wish(self) -> Wish:
@@ -96,22 +125,17 @@ class _Reader:
     def _fault(self, field: str, message: str) -> None:
         self.errors.append(FieldError(field, message))
 
-    def _text(self, field: str, *, required: bool = False) -> str | None:
+    def _forbid(self, field: str, message: str) -> None:
+        self.forbidden = True
+        self._fault(field, message)
+
+    def _text(self, field: str) -> str | None:
+        """A field's text; None where it has none, or is at fault already."""
         value = self._document.get(field)
-        if value is None:
-            if required:
-                self._fault(field, "is required" if field not in self._document else "must be a text, not null")
-            return None
-        if not isinstance(value, str):
-            self._fault(field, "must be a text")
-            return None
-        if not value.strip():
-            self._fault(field, "is empty")
-            return None
-        return value.strip()
+        return value.strip() if isinstance(value, str) and field not in self._misshapen else None
 
     def _provider(self) -> Provider | None:
-        name = self._text("provider", required=True)
+        name = self._text("provider")
         if name is None:
             return None
         try:
@@ -120,22 +144,16 @@ class _Reader:
             self._fault("provider", f"the entry of '{name[:100]}' cannot be used: {error}")
             return None
         if found is None:
-            self._fault("provider", _no_such_provider(name))
+            self._fault("provider", no_such_provider(name))
         return found
 
     def _task_id(self, provider: Provider | None) -> str:
         value = self._document.get("task_id")
-        if value is None:
-            self._fault("task_id", "must not be null" if "task_id" in self._document else "is required")
-        elif isinstance(value, bool) or not isinstance(value, str | int):
-            self._fault("task_id", "must be a text or a whole number")
-        elif value == "":
-            self._fault("task_id", "is empty")
-        elif provider is not None:
-            return self._fitting(provider, value)
-        return ""
+        if provider is None or "task_id" in self._misshapen:
+            return ""
+        return self._fitting(provider, value)
 
-    def _fitting(self, provider: Provider, value: str | int) -> str:
+    def _fitting(self, provider: Provider, value: Any) -> str:
         fitting = provider.task_id.canonical(value)
         if fitting is None:
             rule = provider.task_id
@@ -161,7 +179,10 @@ class _Reader:
             return ""
         name = name or (provider.cloud if provider else "")
         if not NAME.fullmatch(name):
-            self._fault("account", "must be 1 to 64 letters, digits, hyphens or underscores")
+            self._fault("account", _NAMES)
+            return ""
+        if not self._here.key.may_use(name):
+            self._forbid("account", f"the API key may not use '{name}'; it may use {self._here.key.usable}")
             return ""
         try:
             account = self._here.account(name)
@@ -179,6 +200,8 @@ class _Reader:
 
     def _notify(self) -> dict[str, Mapping[str, Any] | None]:
         value = self._document.get("notify", ["default"])
+        if "notify" in self._misshapen:
+            return {}
         if not isinstance(value, list):
             self._fault("notify", "must be a list of destination names and destination objects")
             return {}
@@ -198,6 +221,9 @@ class _Reader:
         if not isinstance(value, dict):
             self._fault(field, "must be the name of a destination or an object with its type and url")
             return {}
+        if not self._here.key.own_destinations:
+            self._forbid(field, f"the API key may tell configured destinations only: {self._here.key.tellable}")
+            return {}
         faults = destinations.check(value, allow_private=self._here.allow_private, ports=self._here.ports)
         for fault in faults:
             self._fault(join(field, fault.field) if fault.field else field, fault.message)
@@ -211,7 +237,10 @@ class _Reader:
 
     def _named(self, field: str, name: str) -> dict[str, Mapping[str, Any] | None]:
         if not NAME.fullmatch(name):
-            self._fault(field, "must be 1 to 64 letters, digits, hyphens or underscores")
+            self._fault(field, _NAMES)
+            return {}
+        if not self._here.key.may_tell(name):
+            self._forbid(field, f"the API key may not tell '{name}'; it may tell {self._here.key.tellable}")
             return {}
         try:
             self._note(self._parsed(name, self._here.destination(name)))
@@ -231,46 +260,42 @@ class _Reader:
 
     def _timeout(self) -> int:
         value = self._document.get("timeout_seconds", DEFAULT_TIMEOUT)
-        if isinstance(value, bool) or not isinstance(value, int):
-            self._fault("timeout_seconds", "must be a whole number of seconds")
-        elif not 1 <= value <= LONGEST_TIMEOUT:
-            self._fault("timeout_seconds", f"must be from 1 to {LONGEST_TIMEOUT} (30 days)")
-        else:
-            return value
-        return DEFAULT_TIMEOUT
+        return value if "timeout_seconds" not in self._misshapen else DEFAULT_TIMEOUT
 
     def _urgency(self) -> Urgency:
         value = self._document.get("urgency", Urgency.NORMAL)
-        known = next((one for one in Urgency if value == one.value), None)
-        if known is None:
-            self._fault("urgency", f"must be one of {', '.join(Urgency)}: how many looks an early answer is worth")
-        return known or Urgency.NORMAL
+        return Urgency(value) if "urgency" not in self._misshapen else Urgency.NORMAL
 
     def _title(self) -> str | None:
-        title = self._document.get("title")
-        if title is None:
-            return None
-        if not isinstance(title, str):
-            self._fault("title", "must be a text")
-        elif len(title) > LONGEST_TITLE:
-            self._fault("title", f"has {len(title)} characters; at most {LONGEST_TITLE} are taken")
-        elif any(ord(character) < 32 or ord(character) == 127 for character in title):
-            self._fault("title", "holds control characters; it must be one line of text")
-        else:
-            return title.strip() or None
-        return None
+        return self._text("title") or None
 
     def _metadata(self) -> Mapping[str, Any]:
         metadata = self._document.get("metadata")
-        if metadata is None:
-            return {}
-        if not isinstance(metadata, dict):
-            self._fault("metadata", "must be an object")
+        if metadata is None or "metadata" in self._misshapen:
             return {}
         size = len(json.dumps(metadata, ensure_ascii=False).encode())
         if size > LONGEST_METADATA:
             self._fault("metadata", f"has {size} bytes as JSON; at most {LONGEST_METADATA} are taken")
-        return metadata
+        return dict(metadata)
+
+
+_NAMES = "must be 1 to 64 letters, digits, hyphens or underscores"
+
+
+def _better(fault: FieldError, document: Mapping[str, Any]) -> str:
+    """What a model cannot know to say."""
+    match fault.field:
+        case "timeout_seconds" if isinstance(document.get("timeout_seconds"), int):
+            return f"must be from 1 to {LONGEST_TIMEOUT} (30 days)"
+        case "timeout_seconds":
+            return "must be a whole number of seconds"
+        case "urgency":
+            return f"must be one of {', '.join(Urgency)}: how many looks an early answer is worth"
+        case "title" if isinstance(title := document.get("title"), str):
+            if len(title) > LONGEST_TITLE:
+                return f"has {len(title)} characters; at most {LONGEST_TITLE} are taken"
+            return "holds control characters; it must be one line of text"
+    return fault.message
 
 
 def _unknown(document: Mapping[str, Any]) -> list[FieldError]:
@@ -287,12 +312,6 @@ def _no_such_region(region: str, provider: Provider) -> str:
     close = difflib.get_close_matches(region, sorted(provider.regions), n=3)
     meant = f"did you mean {' or '.join(close)}? " if close else ""
     return f"'{region}' is not a region of {provider.cloud} that is known here; {meant}(a new one: see MoreRegions)"
-
-
-def _no_such_provider(name: str) -> str:
-    close = catalogue.nearest(name)
-    meant = f"; did you mean {' or '.join(close)}?" if close else ""
-    return f"'{name[:100]}' is not a provider{meant or '.'} GET /providers lists them all"
 
 
 _EXAMPLE_REGION = {"tencent": "ap-guangzhou", "alibaba": "cn-shanghai"}

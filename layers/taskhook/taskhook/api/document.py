@@ -20,10 +20,10 @@ class JsonObject(dict[str, Any]):
     repeated: tuple[str, ...] = ()
 
 
-def parse_object(body: bytes) -> JsonObject:
+def parse_object(body: bytes, longest: int = LONGEST_BODY) -> JsonObject:
     """The object in a body. Raises ProblemError: 413 for a long one, 400 for what is not a JSON object."""
-    if len(body) > LONGEST_BODY:
-        raise ProblemError(413, f"The body has {len(body)} bytes; at most {LONGEST_BODY} are taken.")
+    if len(body) > longest:
+        raise ProblemError(413, f"The body has {len(body)} bytes; at most {longest} are taken.")
     document = _load(body)
     if not isinstance(document, JsonObject):
         raise ProblemError(400, f"The body must be a JSON object, as in {{...}}; it is {_kind(document)}.")

@@ -28,13 +28,14 @@ FILE_KEYS = frozenset({"usual", "hosts"})
 """What stands at the head of a file only; everything else there holds for each of its entries."""
 ENTRY_KEYS = frozenset({
     "action", "at", "batch", "code", "docs", "error_code", "errors", "example", "failed_if", "finished_at", "found",
-    "hint", "host", "message", "note", "pages", "partial_if", "patterns", "progress", "rate", "reason", "region",
-    "request", "resource", "resources", "result", "sdk", "send", "service", "signature", "started_at", "states",
-    "status", "style", "task_id", "title", "twice", "type", "version", "where",
+    "hint", "host", "message", "note", "pages", "partial_if", "paths", "patterns", "progress", "rate", "reason",
+    "region", "request", "resource", "resources", "result", "sdk", "send", "service", "signature", "started_at",
+    "states", "status", "style", "task_id", "title", "twice", "type", "version", "where",
 })  # fmt: skip
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _PART = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)(:int)?(\?)?\}")
+_MEMBER = re.compile(r"[A-Za-z_]\w*(\[\])?(\.[A-Za-z_]\w*(\[\])?)*", re.ASCII)
 _RATE = re.compile(r"[1-9][0-9]*/(s|min)")
 _VERSION = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _HOST = re.compile(r"([a-z0-9{}_-]+\.)+[a-z]{2,}", re.IGNORECASE)
@@ -206,10 +207,20 @@ class _Reader:
             raise Fault("task_id", "a task id cannot be left out")
         if unknown := set(patterns) - {part.name for part in parts}:
             raise Fault("patterns", f"'{min(unknown)}' is not a part of the task id")
-        task_id = TaskId(parts=parts, found=self._required("found"), example=self._text("example"))
+        found = self._required("found")
+        task_id = TaskId(parts=parts, found=found, example=self._text("example"), paths=self._paths(found))
         if task_id.example is not None and task_id.canonical(task_id.example) != task_id.example:
             raise Fault("example", "the example is no task id of this form")
         return task_id
+
+    def _paths(self, found: str) -> tuple[str, ...]:
+        """As the entry says, else the names that ``found`` quotes: they are what people are told to look for."""
+        paths = self._table.get("paths")
+        if paths is None:
+            return tuple(name for name in re.findall("`([^`]+)`", found) if _MEMBER.fullmatch(name))
+        if not isinstance(paths, list) or not all(isinstance(one, str) and _MEMBER.fullmatch(one) for one in paths):
+            raise Fault("paths", "'paths' must be a list of paths such as RequestId, Data.TaskId or Jobs[].JobId")
+        return tuple(paths)
 
     def _part(self, form: str, patterns: Mapping[str, Any]) -> Part:
         found = _PART.fullmatch(form)

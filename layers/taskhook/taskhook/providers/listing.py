@@ -61,6 +61,7 @@ def view(provider: Provider, short: bool) -> dict[str, Any]:
             "form": provider.task_id.form,
             "shape": provider.task_id.shape,
             "found": provider.task_id.found,
+            "paths": list(provider.task_id.paths),
             "example": provider.task_id.example,
         },
         "region": provider.region,

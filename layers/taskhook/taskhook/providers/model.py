@@ -124,6 +124,8 @@ class TaskId:
     parts: tuple[Part, ...]
     found: str
     example: str | None = None
+    paths: tuple[str, ...] = ()
+    """Where it stands in the JSON that started the task, as JMESPath, the likeliest first."""
 
     @property
     def form(self) -> str:
