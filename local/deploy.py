@@ -250,6 +250,7 @@ def sync_config(stack: Stack, config: Config, providers: Mapping[str, str] = Map
     wanted = {
         f"/{STACK_NAME}/{kind}/{name}": json.dumps(table, ensure_ascii=False)
         for kind, tables in config.items()
+        if kind != "keys"
         for name, table in tables.items()
     }
     wanted |= {f"/{STACK_NAME}/providers/{service}": text for service, text in providers.items()}

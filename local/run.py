@@ -26,6 +26,7 @@ from types import FrameType
 
 from local import deploy
 from local.emulator import sole_user
+from local.keys import sync_keys
 from local.process import free_port, wait_for_port
 from local.settings import REPOSITORY, Config, RunError, Settings, config_warnings, read_config, read_providers
 from local.stack import Stack, Stopped
@@ -58,7 +59,7 @@ def serving(
         settings.endpoint_path.unlink(missing_ok=True)  # of a run that was killed
         tables = read_config(settings.config_path) if config is None else config
         providers = read_providers(home)
-        complete = {"accounts": {}, "destinations": {}, **tables}
+        complete = {"accounts": {}, "destinations": {}, "keys": {}, **tables}
         warnings = [f"! {warning}" for warning in config_warnings(complete, providers)]
         wait_for_port(settings.port, _PORT_PATIENCE, stack.pause)
         try:
@@ -97,6 +98,7 @@ def _prepare(
 ) -> None:
     deploy.Deployment(stack, template, parameters, say).ensure()
     deploy.sync_config(stack, config, providers)
+    stack.keys = sync_keys(stack, config.get("keys", {}))
     outputs = stack.outputs()
     key = stack.client("apigateway").get_api_key(apiKey=outputs["ApiKeyId"], includeValue=True)
     stack.api_key = key["value"]
@@ -110,11 +112,16 @@ def _prepare(
 
 
 def _write_endpoint(stack: Stack) -> None:
-    path = stack.settings.endpoint_path
+    content = {"url": stack.url, "api_key": stack.api_key, "page": stack.page, "pid": os.getpid()}
+    _write(stack.settings.home / "keys.json", stack.keys)
+    _write(stack.settings.endpoint_path, content)
+
+
+def _write(path: Path, content: Mapping[str, object]) -> None:
+    """For its owner's eyes, and at once."""
     part = path.with_suffix(".part")
     part.unlink(missing_ok=True)
     part.touch(mode=0o600)
-    content = {"url": stack.url, "api_key": stack.api_key, "page": stack.page, "pid": os.getpid()}
     part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     part.replace(path)
 

@@ -1,4 +1,4 @@
-"""What `make run` can be told: three environment variables and one file with accounts and destinations."""
+"""What `make run` can be told: three environment variables and one file with accounts, destinations and keys."""
 
 import json
 import os
@@ -17,6 +17,8 @@ REGION = "us-east-1"
 DEFAULT_PORT = 4566
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+_TABLES = ("accounts", "destinations", "keys")
 
 type Config = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
@@ -80,14 +82,15 @@ def read_config(path: Path) -> Config:
     faults = list(config_faults(parsed))
     if faults:
         raise RunError("\n".join(f"{path}: {fault}" for fault in faults))
-    return {kind: parsed.get(kind, {}) for kind in ("accounts", "destinations")}
+    return {kind: parsed.get(kind, {}) for kind in _TABLES}
 
 
 def config_faults(parsed: Mapping[str, Any]) -> Iterator[str]:
     """Each fault as "[table] what is wrong". Unknown keys of a destination are its type's business."""
-    for kind in parsed.keys() - {"accounts", "destinations"}:
-        yield f"[{kind}]: only [accounts.<name>] and [destinations.<name>] are known here"
-    for kind, check in (("accounts", _account_faults), ("destinations", _destination_faults)):
+    for kind in parsed.keys() - set(_TABLES):
+        yield f"[{kind}]: only {', '.join(f'[{one}.<name>]' for one in _TABLES)} are known here"
+    checks = (_account_faults, _destination_faults, _key_faults)
+    for kind, check in zip(_TABLES, checks, strict=True):
         tables = parsed.get(kind, {})
         if not isinstance(tables, Mapping):
             yield f"{kind}: must be tables, as in [{kind}.<name>]"
@@ -143,6 +146,15 @@ def _account_faults(name: str, table: Mapping[str, Any]) -> Iterator[str]:
 def _destination_faults(_: str, table: Mapping[str, Any]) -> Iterator[str]:
     if not isinstance(table.get("type"), str) or not table["type"]:
         yield "type: is missing"
+
+
+def _key_faults(_: str, table: Mapping[str, Any]) -> Iterator[str]:
+    _find_the_layer()
+    from local import keys
+    from taskhook.api.keys import faults
+
+    yield from keys.plan_faults(table)
+    yield from faults(keys.rights(table))
 
 
 def _json_faults(value: object, key: str = "") -> Iterator[str]:
@@ -231,4 +243,16 @@ EXAMPLE = """\
 # auth = { type = "bearer", token = "..." }
 # [destinations.ops.headers]        # sent along, for example to pass a gateway
 # X-Team = "ops"
+
+
+# --- More API keys: [keys.<name>] -----------------------------------------------------------------------------------
+# The default key may do everything. These may do what they say; their values are in keys.json beside this file.
+
+# [keys.team-a]
+# accounts = ["tencent"]            # whose tasks it may post, see and stop; all of them without
+# destinations = ["team"]           # whom it may tell and manage; all of them without
+# own_destinations = false          # whether a task may bring along a destination of its own
+# rate = 10                         # requests per second, burst and day
+# burst = 20
+# daily_quota = 10000
 """

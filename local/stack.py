@@ -24,6 +24,8 @@ class Stack:
         self.emulator = EmulatorProcess(settings)
         self.url = ""
         self.api_key = ""
+        self.keys: dict[str, str] = {}
+        """The values of further API keys by their names."""
         self.warnings: list[str] = []
         self._stop = stop
 

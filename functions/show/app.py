@@ -49,7 +49,7 @@ def get_tasks(
     before = None if cursor is None else pages.read_cursor(cursor, choice)
     if cursor is not None and before is None:
         message = "is none that this list has given: take next_cursor as it is, with the same filters"
-        raise invalid([FieldError("cursor", message)])
+        raise invalid([FieldError("cursor", message)], query=True)
     page = pages.page(store(), Listing(settings()), choice, limit=limit, before=before, accounts=door.key.accounts)
     successor = pages.cursor(page.next, choice) if page.next is not None else None
     return json_answer(HTTPStatus.OK, {"tasks": [one.view() for one in page.tasks], "next_cursor": successor})

@@ -13,7 +13,7 @@ import pytest
 from local.deploy import machine
 
 ROOT = Path(__file__).resolve().parents[2]
-FUNCTIONS = ("submit", "start", "poll", "notify", "reconcile")
+FUNCTIONS = ("submit", "show", "destinations", "start", "poll", "notify", "reconcile")
 RUNTIME_GIVES = ("boto3", "botocore", "s3transfer", "dateutil", "six")
 """What the Lambda runtime brings along, and nothing else."""
 

@@ -17,17 +17,31 @@ LAYER = ROOT / "layers/taskhook"
 LIBRARY = sorted((LAYER / "taskhook").rglob("*.py"))
 FUNCTIONS = sorted((ROOT / "functions").glob("*/app.py"))
 
-CORE = {"accounts", "addresses", "backoff", "errors", "memory", "nesting", "schedule", "states", "task", "times"}
+CORE = {
+    "accounts",
+    "addresses",
+    "backoff",
+    "errors",
+    "looks",
+    "memory",
+    "nesting",
+    "schedule",
+    "states",
+    "task",
+    "timeline",
+    "times",
+}
 SPECIAL = {"bm", "media"}
 """What data cannot say of single APIs: modules of ``providers`` that entries of the catalogue name."""
 IMPURE = {"asyncio", "os", "random", "secrets", "select", "socket", "ssl", "subprocess", "threading", "time", "uuid"}
 NOW = {"now", "utcnow", "today", "time", "monotonic", "random", "urandom", "uuid4", "environ", "getenv", "open"}
 
 THIRD_PARTY = {
-    "aws_lambda_powertools": {"log"},
+    "aws_lambda_powertools": {"log", "api"},
     "boto3": set(),
     "botocore": {"aws", "durations", "ledger", "slots", "seats", "secret", "start", "store"},
     "jmespath": {"providers"},
+    "pydantic": {"api"},
     "requests": {"http", "telling", "providers", "roles", "destinations", "signing"},
     "urllib3": {"http"},
 }
@@ -177,8 +191,14 @@ def test_functions_that_tell_nobody_load_nothing_for_it(name: str) -> None:
     assert not loaded_by(ROOT / f"functions/{name}/app.py") & TELLING
 
 
-def test_submit_loads_what_sends_messages_only_when_it_is_needed() -> None:
+def test_functions_that_take_and_show_tasks_load_nothing_that_sends_messages() -> None:
     assert loaded_by(ROOT / "functions/submit/app.py") & TELLING == {"destinations"}
+    assert not loaded_by(ROOT / "functions/show/app.py") & TELLING
+
+
+@pytest.mark.parametrize("name", ["poll", "notify", "start", "reconcile"])
+def test_only_the_functions_behind_the_api_load_what_it_is_made_with(name: str) -> None:
+    assert "api" not in loaded_by(ROOT / f"functions/{name}/app.py")
 
 
 @pytest.mark.parametrize("name", ["backoff", "filters", "task"])

@@ -18,7 +18,7 @@ def written(tmp_path: Path, text: str) -> Path:
 
 def test_the_first_start_writes_an_example_that_only_its_owner_can_read(tmp_path: Path) -> None:
     path = tmp_path / "home" / "config.toml"
-    assert read_config(path) == {"accounts": {}, "destinations": {}}
+    assert read_config(path) == {"accounts": {}, "destinations": {}, "keys": {}}
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert path.read_text(encoding="utf-8") == EXAMPLE
 
@@ -30,6 +30,7 @@ def test_the_example_is_valid_once_its_comments_are_removed(tmp_path: Path) -> N
     config = read_config(written(tmp_path, toml))
     assert sorted(config["accounts"]) == ["alibaba", "production", "tencent"]
     assert sorted(config["destinations"]) == ["default", "oncall", "ops", "team"]
+    assert sorted(config["keys"]) == ["team-a"]
 
 
 def test_a_file_that_is_there_is_never_overwritten(tmp_path: Path) -> None:
@@ -57,6 +58,9 @@ def test_a_file_that_is_there_is_never_overwritten(tmp_path: Path) -> None:
             '[accounts.a] "endpoint" is not a key of a tencent account; did you',
         ),
         (f"[accounts.a]\n{TENCENT}expires_at = 2026-11-22T10:00:00Z", "[accounts.a] expires_at: a date or time"),
+        ("[keys.a]\nrate = 0", '[keys.a] "rate" must be a whole number'),
+        ("[keys.a]\naccounts = 3", '[keys.a] "accounts" must be a list'),
+        ("[keys.a]\naccount = []", '[keys.a] "account" is none of'),
         ('[destinations.ops]\nurl = "https://example.com"', "[destinations.ops] type: is missing"),
         ('[destinations.ops]\ntype = "slack"\nsince = 2026-01-01', "[destinations.ops] since: a date or time"),
         ("[destination.ops]", "[destination]: only [accounts.<name>]"),

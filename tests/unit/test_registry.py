@@ -160,7 +160,7 @@ def test_a_name_is_fit_for_a_parameter(stage: Stage, name: str) -> None:
 
 @pytest.mark.parametrize(("body", "status"), [(b"", 400), (b"[]", 400), (b"{", 400), (b"{}", 422)])
 def test_what_is_no_record_is_refused(stage: Stage, body: bytes, status: int) -> None:
-    assert problem(lambda: here(stage).store("ops", parsed(body))).status == status
+    assert problem(lambda: here(stage).store("ops", parse_object(body))).status == status
 
 
 def test_a_record_that_no_parameter_holds_is_refused_before_it_is_stored(stage: Stage) -> None:

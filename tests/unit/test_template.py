@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from taskhook import deliver, destinations, telling
+from taskhook.listing import INDEXES
 from taskhook.pacing import ROOM, break_even
 from tests.conftest import ROOT
 
@@ -211,12 +212,45 @@ def test_a_person_is_called_for_what_a_person_must_act_on(template: dict[str, An
     assert found[0]["Properties"]["TreatMissingData"] == "notBreaching"
 
 
-def test_only_the_page_and_the_health_are_open_to_everybody(template: dict[str, Any]) -> None:
+def calls(template: dict[str, Any], name: str | None = None) -> list[dict[str, Any]]:
+    """The routes of the API, of one function or of all."""
+    functions = of_type(template, "AWS::Serverless::Function")
+    chosen = functions.values() if name is None else [functions[name]]
+    events = [event for one in chosen for event in one["Properties"].get("Events", {}).values()]
+    return [event["Properties"] for event in events if event["Type"] == "Api"]
+
+
+def test_only_what_holds_nothing_of_anybody_is_open_to_everybody(template: dict[str, Any]) -> None:
     assert template["Resources"]["Api"]["Properties"]["Auth"]["ApiKeyRequired"] is True
-    events = template["Resources"]["SubmitFunction"]["Properties"]["Events"].values()
-    without = [one["Properties"] for one in events if one["Properties"].get("Auth", {}).get("ApiKeyRequired") is False]
-    assert {one["Path"] for one in without} <= {"/", "/health", "/openapi.json"}
-    assert {one["Method"] for one in without} == {"get"}
+    without = [one for one in calls(template) if one.get("Auth", {}).get("ApiKeyRequired") is False]
+    assert {(one["Method"], one["Path"]) for one in without} == {
+        ("get", "/"), ("get", "/health"), ("get", "/openapi.json"), ("get", "/docs"), ("options", "/{proxy+}"),
+    }  # fmt: skip
+
+
+def test_every_call_is_held_to_a_rate_also_without_a_key(template: dict[str, Any]) -> None:
+    (setting,) = template["Resources"]["Api"]["Properties"]["MethodSettings"]
+    assert (setting["ResourcePath"], setting["HttpMethod"]) == ("/*", "*")
+    assert setting["ThrottlingRateLimit"] == {"Ref": "PublicRate"}
+
+
+def test_what_the_gateway_logs_holds_no_path_query_header_or_body(template: dict[str, Any]) -> None:
+    setting = template["Resources"]["Api"]["Properties"]["AccessLogSetting"]["Fn::If"][1]
+    assert json.loads(setting["Format"])
+    used = set(re.findall(r"\$context\.([\w.]+)", setting["Format"]))
+    assert used == {
+        "httpMethod", "resourcePath", "status", "identity.apiKeyId", "identity.sourceIp", "responseLatency",
+        "responseLength", "requestId",
+    }  # fmt: skip
+
+
+def test_the_table_has_an_index_for_every_combination_of_filters(template: dict[str, Any]) -> None:
+    indexes = template["Resources"]["Tasks"]["Properties"]["GlobalSecondaryIndexes"]
+    lists = {one["IndexName"]: one for one in indexes if one["IndexName"] not in ("open", "batch")}
+    assert set(lists) == set(INDEXES)
+    for name, index in lists.items():
+        assert [one["AttributeName"] for one in index["KeySchema"]] == [name, "listed"]
+        assert index["Projection"] == {"ProjectionType": "KEYS_ONLY"}
 
 
 def test_what_the_gateway_refuses_by_itself_is_a_problem_document(template: dict[str, Any]) -> None:
@@ -263,12 +297,13 @@ def test_notify_has_time_for_every_form_after_others_news(template: dict[str, An
     assert template["Resources"]["NotifyFunction"]["Properties"]["Timeout"] > needed
 
 
-def test_every_path_of_the_api_is_one_that_submit_answers(template: dict[str, Any]) -> None:
-    events = template["Resources"]["SubmitFunction"]["Properties"]["Events"].values()
-    routed = {(one["Properties"]["Method"], one["Properties"]["Path"]) for one in events}
-    source = (ROOT / "functions/submit/app.py").read_text("utf-8")
-    answered = re.findall(r'@app\.(get|post|put|delete)\("([^"]+)"\)', source)
-    assert routed == {(method, re.sub(r"<(\w+)>", r"{\1}", path)) for method, path in answered}
+@pytest.mark.parametrize("name", ["submit", "show", "destinations"])
+def test_every_path_of_the_api_is_one_that_its_function_answers(template: dict[str, Any], name: str) -> None:
+    routed = {(one["Method"], one["Path"]) for one in calls(template, f"{name.capitalize()}Function")}
+    source = (ROOT / f"functions/{name}/app.py").read_text("utf-8")
+    answered = re.findall(r'@app\.(get|post|put|delete)\("([^"]+)"', source)
+    found = {(method, re.sub(r"<(\w+)>", r"{\1}", path)) for method, path in answered}
+    assert routed - {("options", "/{proxy+}")} == found
 
 
 @pytest.mark.parametrize("name", ["dynamodb:Scan"])
@@ -277,21 +312,39 @@ def test_no_function_may_do_what_none_does(name: str) -> None:
 
 
 TABLE, OPEN, BATCH = "Tasks", "Tasks/index/open", "Tasks/index/batch"
+LISTS = {f"Tasks/index/{name}" for name in INDEXES}
+BUS = ":event-bus/${EventBus}"
+KEYS = "/keys"
 QUEUE, PROGRESS, KEY, WATCH = "TasksQueue", "ProgressQueue", "DestinationsKey", "WatchTask"
 ACCOUNTS, PROVIDERS, DESTINATIONS = "/accounts", "/providers", "/destinations"
 
 MAY: dict[str, dict[str, set[str]]] = {
     "SubmitFunction": {
         "dynamodb:GetItem": {TABLE},
+        "dynamodb:PutItem": {TABLE},
+        "dynamodb:UpdateItem": {TABLE},
+        "dynamodb:DeleteItem": {TABLE},
+        "sqs:SendMessage": {QUEUE},
+        "kms:Encrypt": {KEY},
+        "ssm:GetParameter": {ACCOUNTS, PROVIDERS, DESTINATIONS, KEYS},
+    },
+    "ShowFunction": {
+        "dynamodb:GetItem": {TABLE},
         "dynamodb:BatchGetItem": {TABLE},
+        "dynamodb:UpdateItem": {TABLE},
+        "dynamodb:Query": LISTS,
+        "ssm:GetParameter": {PROVIDERS, KEYS},
+        "ssm:GetParametersByPath": {PROVIDERS},
+    },
+    "DestinationsFunction": {
+        "dynamodb:GetItem": {TABLE},
         "dynamodb:PutItem": {TABLE},
         "dynamodb:UpdateItem": {TABLE},
         "dynamodb:DeleteItem": {TABLE},
         "dynamodb:Query": {OPEN},
         "sqs:SendMessage": {QUEUE},
-        "kms:Encrypt": {KEY},
-        "ssm:GetParameter": {ACCOUNTS, PROVIDERS, DESTINATIONS},
-        "ssm:GetParametersByPath": {PROVIDERS, DESTINATIONS},
+        "ssm:GetParameter": {DESTINATIONS, KEYS},
+        "ssm:GetParametersByPath": {DESTINATIONS},
         "ssm:PutParameter": {DESTINATIONS},
         "ssm:DeleteParameter": {DESTINATIONS},
     },
@@ -304,6 +357,7 @@ MAY: dict[str, dict[str, set[str]]] = {
         "dynamodb:Query": {BATCH},
         "sqs:SendMessage": {QUEUE, PROGRESS},
         "ssm:GetParameter": {ACCOUNTS, PROVIDERS},
+        "events:PutEvents": {BUS},
     },
     "NotifyFunction": {
         "dynamodb:GetItem": {TABLE},
@@ -325,6 +379,7 @@ MAY: dict[str, dict[str, set[str]]] = {
         "sqs:SendMessage": {QUEUE},
         "ssm:GetParameter": {ACCOUNTS, DESTINATIONS},
         "states:ListExecutions": {WATCH},
+        "events:PutEvents": {BUS},
     },
 }
 """What each function may do, and with what."""
@@ -339,6 +394,8 @@ def thing(resource: Any) -> str:
         return str(folder)
     if ":stateMachine:" in text:
         return WATCH
+    if ":event-bus/" in text:
+        return BUS
     return re.sub(r"\$\{(\w+)\.Arn\}", r"\1", text)
 
 
@@ -346,12 +403,18 @@ def thing(resource: Any) -> str:
 def test_a_function_may_do_what_it_needs_and_nothing_more(template: dict[str, Any], name: str) -> None:
     found: dict[str, set[str]] = {}
     for policy in template["Resources"][name]["Properties"]["Policies"]:
-        for statement in policy["Statement"]:
+        for statement in policy.get("Fn::If", ("", policy))[1]["Statement"]:
             actions, resources = (one if isinstance(one, list) else [one] for one in
                                   (statement["Action"], statement["Resource"]))  # fmt: skip
             for action in actions:
                 found.setdefault(action, set()).update(map(thing, resources))
     assert found == MAY[name]
+
+
+def test_whoever_only_shows_tasks_can_change_none(template: dict[str, Any]) -> None:
+    policies = template["Resources"]["ShowFunction"]["Properties"]["Policies"][0]["Statement"]
+    (writes,) = [one for one in policies if one["Action"] == "dynamodb:UpdateItem"]
+    assert writes["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["callers#*"]}}
 
 
 def test_every_function_has_its_row_of_rights(template: dict[str, Any]) -> None:

@@ -1,6 +1,6 @@
 """Lists of tasks, newest first: which index serves which filters, and one page of it.
 
-The table has an index for every combination of the three filters, named after them (``account_state``), and ``newest``
+The table has an index for every combination of the three filters, named after them (``account-state``), and ``newest``
 for none. The hash key of each is an attribute of the same name; ``listed`` sorts by the time of submission. They hold
 keys only: an index costs one write unit when a task is posted, and two when its state changes where that is part of it.
 So a page reads as many keys as it shows tasks, whatever is asked for and however many tasks there are.
@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 
 FILTERS = ("account", "provider", "state")
 _ALL = "newest"
-INDEXES = (_ALL, *("_".join(some) for size in (1, 2, 3) for some in combinations(FILTERS, size)))
-LISTING = ("listed", *(name for name in INDEXES if name not in FILTERS))
-"""The attributes of a task's item that only the indexes need."""
+INDEXES = (_ALL, *("-".join(some) for size in (1, 2, 3) for some in combinations(FILTERS, size)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +41,7 @@ class Choice:
 def index_of(choice: Choice) -> tuple[str, str]:
     """The name of the index that serves this choice, and the value of its hash key."""
     given = {name: value for name in FILTERS if (value := getattr(choice, name)) is not None}
-    return ("_".join(given), "#".join(given.values())) if given else (_ALL, "yes")
+    return ("-".join(given), "#".join(given.values())) if given else (_ALL, "yes")
 
 
 def position_of(task: Task) -> str:
@@ -54,7 +52,7 @@ def position_of(task: Task) -> str:
 def attributes(task: Task) -> dict[str, Any]:
     """What a task's item holds for the indexes."""
     values = {"account": task.account, "provider": task.provider, "state": task.state.value}
-    keys = {name: "#".join(values[part] for part in name.split("_")) for name in INDEXES if name != _ALL}
+    keys = {name: "#".join(values[part] for part in name.split("-")) for name in INDEXES if name != _ALL}
     return {_ALL: "yes", "listed": position_of(task), **keys}
 
 

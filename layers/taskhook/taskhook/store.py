@@ -20,7 +20,7 @@ from taskhook import aws
 from taskhook.attributes import from_attribute, to_attribute
 from taskhook.config import Settings
 from taskhook.errors import StoreConflict
-from taskhook.listing import LISTING, attributes
+from taskhook.listing import attributes
 from taskhook.open_index import listed
 from taskhook.states import State
 from taskhook.task import Delivery, Task
@@ -470,8 +470,6 @@ def from_item(item: Mapping[str, Any]) -> Task:
     for name in _AS_JSON:
         if name in data:
             data[name] = json.loads(data[name])
-    for name in ("open", "expires_at", *LISTING):
-        data.pop(name, None)
     return Task.from_dict(data)
 
 

@@ -211,7 +211,8 @@ class Task:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        known = dict(data)
+        # What a newer version has written, and was then rolled back, is left alone.
+        known = {name: value for name, value in data.items() if name in cls.__dataclass_fields__}
         known["state"] = State(known["state"])
         known["error"] = Problem(**known["error"]) if known.get("error") else None
         known["resources"] = tuple(

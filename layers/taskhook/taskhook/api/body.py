@@ -70,10 +70,11 @@ def parse_wish(document: JsonObject, here: Installation) -> Wish:
     """Raises ProblemError with all faults: 403 where the key may not do what is asked for among them, else 422."""
     reader = _Reader(document, here)
     wish = reader.wish()
+    errors = sorted(reader.errors, key=_place)
     if reader.forbidden:
-        raise ProblemError(403, "The API key may not do this; nothing was stored.", reader.errors)
-    if reader.errors:
-        raise invalid(reader.errors)
+        raise ProblemError(403, "The API key may not do this; nothing was stored.", errors)
+    if errors:
+        raise invalid(errors)
     return wish
 
 
@@ -277,6 +278,12 @@ class _Reader:
         if size > LONGEST_METADATA:
             self._fault("metadata", f"has {size} bytes as JSON; at most {LONGEST_METADATA} are taken")
         return dict(metadata)
+
+
+def _place(fault: FieldError) -> int:
+    """Where the field stands in the documentation; what is none comes last."""
+    root = re.split(r"[.\[]", fault.field)[0]
+    return FIELDS.index(root) if root in FIELDS else len(FIELDS)
 
 
 _NAMES = "must be 1 to 64 letters, digits, hyphens or underscores"

@@ -22,7 +22,7 @@ def _full(find: Callable[[str], Provider | None], name: str) -> str:
     except CatalogueError:
         return name  # an operator's entry that has broken since: its tasks are listed by the full name
     if found is None:
-        raise invalid([FieldError("provider", no_such_provider(name))])
+        raise invalid([FieldError("provider", no_such_provider(name))], query=True)
     return found.name
 
 

@@ -138,7 +138,8 @@ def _on_invalid(error: RequestValidationError) -> Response[Any]:
     errors = list(error.errors())
     if any(tuple(one["loc"]) == ("body",) and one["type"] == "missing" for one in errors):
         return problem(ProblemError(400, "The body must be a JSON object, as in {...}; it is empty."))
-    return problem(invalid(shape.fields([{**one, "loc": tuple(one["loc"])[1:]} for one in errors])))
+    query = all("body" not in one["loc"][:1] for one in errors)
+    return problem(invalid(shape.fields([{**one, "loc": tuple(one["loc"])[1:]} for one in errors]), query=query))
 
 
 def _on_service_error(error: ServiceError) -> Response[Any]:

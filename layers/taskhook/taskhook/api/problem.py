@@ -36,8 +36,8 @@ class ProblemError(Exception):
         return problem
 
 
-def invalid(errors: list[FieldError]) -> ProblemError:
-    """422 with every fault at once."""
+def invalid(errors: list[FieldError], *, query: bool = False) -> ProblemError:
+    """422 with every fault at once. ``query``: nothing would have been stored anyway."""
     count = len(errors)
     words = "1 field is not as it must be" if count == 1 else f"{count} fields are not as they must be"
-    return ProblemError(422, f"{words}; nothing was stored.", errors)
+    return ProblemError(422, f"{words}." if query else f"{words}; nothing was stored.", errors)
