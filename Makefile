@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help run demo check unit test bench bench-polling docs build deploy delete clean
+.PHONY: help run demo check unit test browser bench bench-polling docs build deploy delete clean
 
 # The first Python 3.13 there is: by name, from pyenv, or the plain python3.
 PYTHON ?= $(shell for candidate in python3.13 "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.13*/bin/python3.13 python3 python; do \
@@ -35,7 +35,10 @@ SLOWER := test_simulator* test_receiver* test_chats* test_looking*
 unit: $(DEV) ## The quick tests: the product's pure code, in under a minute; the slower ones are in `make test`
 	$(BIN)/pytest -q -n 2 --hypothesis-profile=quick tests/unit $(SLOWER:%=--ignore-glob='tests/unit/%')
 
-test: check ## Everything: checks, unit, integration, and end to end on the emulator
+browser:
+	@tests/browser.sh > /dev/null
+
+test: check browser ## Everything: checks, unit, integration, and end to end on the emulator
 	$(BIN)/pytest -q -n 2 --dist loadgroup tests/unit tests/integration tests/catalogue
 	$(BIN)/pytest -q -n 2 --dist loadfile tests/e2e
 

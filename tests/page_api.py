@@ -1,7 +1,5 @@
 """The API as the page meets it, answered inside the browser: what a real installation cannot be brought to on demand."""
 
-import base64
-import hashlib
 import json
 import re
 import time
@@ -13,6 +11,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from playwright.sync_api import Page, Request, Route
 
+from taskhook.api.static import policy
 from taskhook.providers.listing import listing
 from taskhook.states import State
 from taskhook.task import Delivery, DeliveryState, Estimate, Problem, Resource, Task, digest
@@ -25,19 +24,6 @@ WRONG_KEY = {"status": 403, "title": "Forbidden", "detail": "The API key in the 
 
 type Json = dict[str, Any]
 type Answer = tuple[int, Any]
-
-
-def policy(html: str) -> str:
-    """The Content-Security-Policy that the page is served with: its own script and style, this API, nothing else."""
-
-    def own(tag: str) -> str:
-        [content] = re.findall(rf"<{tag}>(.*?)</{tag}>", html, re.DOTALL)
-        return "'sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode() + "'"
-
-    return (
-        f"default-src 'none'; script-src {own('script')}; style-src {own('style')}; connect-src 'self'; "
-        "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    )
 
 
 def serve_page(page: Page, address: str) -> None:
