@@ -1,4 +1,4 @@
-"""The API as the page meets it, answered inside the browser: what a real installation cannot be brought to on demand."""
+"""The API as the page meets it, answered inside the browser: what a real installation cannot be brought to at will."""
 
 import json
 import re
@@ -20,7 +20,7 @@ from taskhook.times import rfc3339_millis
 PAGE = Path(__file__).parent.parent / "functions/show/page.html"
 STAGE = "https://taskhook.test/v1"
 KEY = "abcDEF123456"
-WRONG_KEY = {"status": 403, "title": "Forbidden", "detail": "The API key in the header x-api-key is missing or unknown."}
+WRONG_KEY = {"status": 403, "detail": "The API key in the header x-api-key is missing or unknown."}
 
 type Json = dict[str, Any]
 type Answer = tuple[int, Any]
@@ -146,6 +146,9 @@ class PageApi:
         return (200, found) if found else (404, {"status": 404, "detail": "There is no task with this id."})
 
     def _take(self, body: Json) -> Answer:
+        missing = [{"field": name, "message": "is required"} for name in ("provider", "task_id") if not body.get(name)]
+        if missing:
+            return 422, {"detail": "Nothing was stored.", "errors": missing}
         named = {"provider": body["provider"], "task_id": body["task_id"], "title": body.get("title")}
         self.tasks.insert(0, a_task(900) | named)
         return 202, self.tasks[0]
@@ -174,7 +177,7 @@ def a_scene() -> PageApi:
                    deliveries={"default": Delivery(), "ops": Delivery()}),
             a_task(2, title="Nightly backup check", provider="alibaba.bdrc.DescribeTask", account="alibaba",
                    region="cn-shanghai", age=95, typical=240.0,
-                   estimate=Estimate(at=now + 145, earliest=now + 80, latest=now + 400), deliveries={"ops": Delivery()}),
+                   estimate=Estimate(at=now + 145, earliest=now + 80, latest=now + 400)),
             a_task(3, title=None, age=8, state=State.QUEUED),
             a_task(4, title="Migrate orders to the new cluster", provider="tencent.dts.DescribeMigrateJobs", age=7300,
                    typical=5400.0, state=State.FAILED, observed_at=now - 420, finished_at=now - 431,
@@ -200,18 +203,16 @@ def a_scene() -> PageApi:
         destinations=[
             a_destination("default"),
             a_destination("ops", "webhook", host="ci.example.com", state="dead", held=3, since="2026-11-22T10:00:00Z",
-                          code="410", reason="410 Gone: this webhook has been removed; store it anew with its new address.",
-                          rate=None, filter={"providers": [], "accounts": [], "states": ["failed", "lost"], "metadata": {}}),
-            a_destination("oncall", "dingtalk", host="oapi.dingtalk.com", language="zh", rate="20/min", state="paused", held=1),
+                          code="410", reason="410 Gone: this webhook has been removed; store it anew."),
+            a_destination("oncall", "dingtalk", host="oapi.dingtalk.com", state="paused", held=1),
         ],
-        verdict={"verdict": "delivered", "status": 200, "code": None, "detail": "The receiver took it.", "detail_zh": None,
-                 "seconds": 0.31, "released": 0},
+        verdict={"verdict": "delivered", "status": 200, "detail": "The receiver took it.", "seconds": 0.31, "released": 0},
     )  # fmt: skip
     running, failed = api.tasks[0]["id"], api.tasks[3]["id"]
     api.timelines[running] = [
         entry(now - 643, "submitted", "Submitted; default and ops will be told"),
         entry(now - 640, "look", "The provider says '0': running"),
-        entry(now - 520, "look", "The provider cannot be reached: no answer within 10 s; looked again later", good=False),
+        entry(now - 520, "look", "No answer that helps: silence for 10 s", good=False),
         entry(now - 300, "look", "The provider says '2': running, 17 %"),
         entry(now - 12, "look", "The provider says '2': running, 42 %"),
         entry(now + 48, "look", "Next look: typical duration 20 min from 312 earlier tasks", planned=True),

@@ -1,24 +1,19 @@
-"""The page for people in a real browser: over an API that is played, for what is hard to bring about, and the real one."""
+"""The page for people in a real browser, over the real service and over a played one that has its bad days."""
 
 import json
 import re
-import subprocess
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect
 
 from taskhook.states import State
 from tests.e2e.conftest import World
+from tests.browser import chromium
 from tests.page_api import KEY, PAGE, STAGE, PageApi, a_destination, a_scene, a_task, a_thousand
 
-ARGUMENTS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 EXPECTED_NOISE = ("Failed to load resource", "autocomplete attributes")
 """What Chromium logs of its own accord where an answer is an error, and of a key that looks like a password."""
 
@@ -27,12 +22,8 @@ type Open = Callable[..., Page]
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    script = Path(__file__).parent.parent / "browser.sh"
-    path = subprocess.run(["bash", script], check=True, text=True, stdout=subprocess.PIPE).stdout.strip()
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -219,14 +210,14 @@ def test_a_task_shows_its_story_with_reasons_and_what_comes_next(opened: Open) -
     line = page.locator("#line li")
     expect(line).to_have_count(6)
     expect(line.first).to_contain_text("Submitted")
-    expect(line.nth(2)).to_contain_text("Trouble: The provider cannot be reached")
+    expect(line.nth(2)).to_contain_text("Trouble: No answer that helps")
     expect(line.last).to_contain_text(re.compile("Next look.*planned in"))
     expect(page.locator("#facts")).to_contain_text(re.compile("Next look.*typical duration 20 min"))
     expect(page.locator("#taskMetadata")).to_contain_text('"team": "shop"')
     page.get_by_role("link", name="All tasks").click()
     page.get_by_role("link", name="Migrate orders").click()
     expect(page.get_by_text("Allow the migration service's addresses")).to_be_visible()
-    expect(page.locator("#deliveries li").nth(1)).to_contain_text(re.compile("ops.*held.*410: the webhook is gone.*4 att"))
+    expect(page.locator("#deliveries li").nth(1)).to_contain_text(re.compile("ops.*held.*the webhook is gone.*4 att"))
 
 
 def test_a_change_is_shown_and_told_without_a_reload(opened: Open) -> None:
@@ -422,7 +413,7 @@ def test_text_of_others_is_never_markup(opened: Open) -> None:
     page.get_by_role("link", name=evil).click()
     expect(page.get_by_role("heading", level=1)).to_have_text(evil)
     page.get_by_role("link", name="Destinations").click()
-    expect(page.get_by_text(evil)).to_be_visible()
+    expect(page.get_by_role("listitem")).to_contain_text(evil)
     assert page.locator("img").count() == 0
 
 
@@ -443,11 +434,10 @@ def test_everything_is_reached_by_keyboard(opened: Open) -> None:
     assert "Delete snapshots of June" in seen
 
 
-VIEWS = ("#/tasks", "#/tasks?state=lost&account=nobody", "{running}", "{failed}", "#/new", "#/destinations", "#/tasks/none")
+VIEWS = ("#/tasks", "#/tasks?account=nobody", "{running}", "{failed}", "#/new", "#/destinations", "#/tasks/none")
 
 
-@pytest.mark.parametrize("width", [1280, 360], ids=["desktop", "phone"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 360)])
 def test_every_view_is_accessible_and_fits(opened: Open, fresh_page: Open, scheme: str, width: int) -> None:
     api = a_scene()
     places = {name: f"#/tasks/{api.tasks[place]['id']}" for name, place in {"running": 0, "failed": 3}.items()}
@@ -496,7 +486,8 @@ def test_a_task_is_watched_from_the_form_to_the_received_news(world: World, fres
     expect(page.get_by_role("heading", level=1)).to_have_text("Seen from the page")
     expect(page.locator("#taskState")).to_have_text("succeeded", timeout=60_000)
     expect(page.locator("#deliveries")).to_contain_text("delivered", timeout=30_000)
-    expect(page.locator("#line")).to_contain_text(re.compile("Submitted.*The provider says.*Ended.*default: told", re.DOTALL))
+    story = re.compile("Submitted.*The provider says.*Ended.*default: told", re.DOTALL)
+    expect(page.locator("#line")).to_contain_text(story)
     page.get_by_role("link", name="All tasks").click()
     field(page, "State").select_option("succeeded")
     page.get_by_role("link", name="Seen from the page").click()
