@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help run demo check unit test browser bench bench-polling docs build deploy delete clean
+.PHONY: help run demo check unit test browser bench bench-polling docs screenshots build deploy delete clean
 
 # The first Python 3.13 there is: by name, from pyenv, or the plain python3.
 PYTHON ?= $(shell for candidate in python3.13 "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.13*/bin/python3.13 python3 python; do \
@@ -52,6 +52,9 @@ bench-polling: $(DEV) ## When to look, and how a limit is shared: against the fi
 docs: $(LOCAL) ## Write docs/providers.md and openapi.json anew from the code
 	@$(BIN)/python -m local.providers_page
 	@PYTHONPATH=layers/taskhook $(BIN)/python -m local.openapi.document
+
+screenshots: $(DEV) browser ## Take the pictures in docs/page.md anew
+	@PYTHONPATH=layers/taskhook $(BIN)/python -m tests.page_shots
 
 build: $(LOCAL) ## Build the functions and the layer for AWS
 	$(BIN)/sam build

@@ -4,12 +4,12 @@ import argparse
 import os
 import platform
 
-from benchmarks import catalogue, deliveries, egress, footprint, poll, sender, throughput
+from benchmarks import catalogue, deliveries, egress, footprint, page, poll, sender, throughput
 from benchmarks.cost import __main__ as cost
 from benchmarks.limits import __main__ as limits
 
 SIZES = (10, 100, 1000, 5000)
-WHICH = ("footprint", "catalogue", "poll", "egress", "sender", "limits", "throughput", "deliveries", "cost")
+WHICH = ("footprint", "catalogue", "poll", "egress", "sender", "page", "limits", "throughput", "deliveries", "cost")
 
 
 def main() -> None:
@@ -32,6 +32,8 @@ def main() -> None:
         egress.main()
     if options.which in (None, "sender"):
         sender.main()
+    if options.which in (None, "page"):
+        page.main()
     if options.which in (None, "limits"):
         limits.main()
     if options.which in (None, "throughput"):

@@ -206,7 +206,7 @@ def a_scene() -> PageApi:
                           code="410", reason="410 Gone: this webhook has been removed; store it anew."),
             a_destination("oncall", "dingtalk", host="oapi.dingtalk.com", state="paused", held=1),
         ],
-        verdict={"verdict": "delivered", "status": 200, "detail": "The receiver took it.", "seconds": 0.31, "released": 0},
+        verdict={"verdict": "delivered", "status": 200, "detail": "The receiver took it.", "seconds": 0.31},
     )  # fmt: skip
     running, failed = api.tasks[0]["id"], api.tasks[3]["id"]
     api.timelines[running] = [

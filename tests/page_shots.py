@@ -1,4 +1,4 @@
-"""The pictures in docs/page.md, taken anew: ``python -m tests.page_shots``. Look at them before you commit them."""
+"""The pictures in docs/page.md, taken anew: ``make screenshots``. Look at them before you commit them."""
 
 import json
 from collections.abc import Callable

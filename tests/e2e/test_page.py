@@ -10,8 +10,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect
 
 from taskhook.states import State
-from tests.e2e.conftest import World
 from tests.browser import chromium
+from tests.e2e.conftest import World
 from tests.page_api import KEY, PAGE, STAGE, PageApi, a_destination, a_scene, a_task, a_thousand
 
 EXPECTED_NOISE = ("Failed to load resource", "autocomplete attributes")
