@@ -4,9 +4,10 @@ import argparse
 import os
 import platform
 
-from benchmarks import catalogue, deliveries, egress, footprint, page, poll, sender, throughput
+from benchmarks import catalogue, deliveries, egress, footprint, poll, sender, throughput
 from benchmarks.cost import __main__ as cost
 from benchmarks.limits import __main__ as limits
+from benchmarks.page import __main__ as page
 
 SIZES = (10, 100, 1000, 5000)
 WHICH = ("footprint", "catalogue", "poll", "egress", "sender", "page", "limits", "throughput", "deliveries", "cost")
@@ -22,20 +23,18 @@ def main() -> None:
     cost.arguments(parser)
     options = parser.parse_args()
     print(f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores\n")
-    if options.which in (None, "footprint"):
-        footprint.main()
-    if options.which in (None, "catalogue"):
-        catalogue.main()
-    if options.which in (None, "poll"):
-        poll.main()
-    if options.which in (None, "egress"):
-        egress.main()
-    if options.which in (None, "sender"):
-        sender.main()
-    if options.which in (None, "page"):
-        page.main()
-    if options.which in (None, "limits"):
-        limits.main()
+    quick = {
+        "footprint": footprint.main,
+        "catalogue": catalogue.main,
+        "poll": poll.main,
+        "egress": egress.main,
+        "sender": sender.main,
+        "page": page.main,
+        "limits": limits.main,
+    }
+    for name, measure in quick.items():
+        if options.which in (None, name):
+            measure()
     if options.which in (None, "throughput"):
         throughput.main(options.sizes)
     if options.which == "deliveries":

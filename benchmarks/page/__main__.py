@@ -37,7 +37,7 @@ class _Handler(BaseHTTPRequestHandler):
     html = PAGE.read_text("utf-8")
     tasks = json.dumps({"tasks": a_thousand().tasks[:50], "next_cursor": "50"})
 
-    def do_GET(self) -> None:  # noqa: N802 - the name that http.server calls
+    def do_GET(self) -> None:
         path = self.path.partition("?")[0]
         if path == "/v1/":
             self._send(self.html, "text/html; charset=utf-8", policy(self.html))
@@ -57,7 +57,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, *args: Any) -> None:
         """Not to the terminal."""
 
 
