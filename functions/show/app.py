@@ -40,8 +40,8 @@ def waiter() -> waiting.Waiting:
 @app.get("/tasks", summary="The tasks, newest first")
 def get_tasks(
     state: Annotated[State | None, Query()] = None,
-    provider: Annotated[str | None, Query(description="Full or short name")] = None,
-    account: Annotated[str | None, Query()] = None,
+    provider: Annotated[str | None, Query(min_length=1, description="Full or short name")] = None,
+    account: Annotated[str | None, Query(min_length=1, max_length=64)] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
     cursor: Annotated[str | None, Query(description="The next_cursor of the page before")] = None,
 ) -> Response[Any]:

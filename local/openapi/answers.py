@@ -219,7 +219,7 @@ class Provider(Answer):
     short: str | None
     title: str
     cloud: Literal["tencent", "alibaba"]
-    version: str
+    version: str | None
     task_id: ProviderTaskId
     region: str
     states: dict[State, list[str]]

@@ -112,7 +112,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         about="The body is its record; docs/destinations.md has the members of each type. Secrets go in and never come "
         "out. What was held for it goes out.",
         answers={200: ("Stored", "AnyDestination")},
-        problems=(400, 413, 422),
+        problems=(400, 404, 413, 422),
     ),
     ("delete", "/destinations/{name}"): Operation(
         id="deleteDestination",

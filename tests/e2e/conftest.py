@@ -50,6 +50,10 @@ def role(credential: Credential, arn: str, url: str) -> dict[str, Any]:
 def config_for(sim: Simulator, rx: Receiver) -> dict[str, dict[str, dict[str, Any]]]:
     webhook = {"type": "webhook", "secret": SECRET}
     return {
+        "keys": {
+            "team": {"accounts": ["tencent-role"], "destinations": ["slack"], "rate": 100, "burst": 100},
+            "few": {"daily_quota": 3},
+        },
         "accounts": {
             "tencent": TENCENT.account(sim.url),
             "alibaba": ALIBABA.account(sim.url),

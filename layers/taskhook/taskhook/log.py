@@ -16,6 +16,8 @@ def function_logger() -> Logger:
     logger = Logger()
     logging.getLogger(LIBRARY)
     copy_config_to_registered_loggers(source_logger=logger, include={LIBRARY})
+    # At DEBUG it logs what routes are called with: bodies, and with them secrets.
+    logging.getLogger("aws_lambda_powertools").setLevel(logging.WARNING)
     return logger
 
 

@@ -107,8 +107,8 @@ class Parameters:
 
     def _where(self, kind: str, name: str) -> str:
         parameter = f"{self._settings.parameters}/{kind}/{name}"
-        call = f"PUT /destinations/{name}, or " if kind == "destinations" else ""
-        return f"store it with {call}as SSM parameter {parameter} (on one machine: [{kind}.{name}] in config.toml)"
+        call = f"with PUT /destinations/{name}, or " if kind == "destinations" else ""
+        return f"store it {call}as SSM parameter {parameter} (on one machine: [{kind}.{name}] in config.toml)"
 
     def _read(self, kind: str, name: str, *, fresh: bool = False) -> _Stored:
         if not _NAME.fullmatch(name):  # no parameter has it, and SSM would be angry
