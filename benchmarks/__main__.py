@@ -4,13 +4,23 @@ import argparse
 import os
 import platform
 
-from benchmarks import catalogue, deliveries, egress, footprint, poll, sender, throughput
+from benchmarks import catalogue, deliveries, egress, footprint, front_door, poll, sender, throughput
 from benchmarks.cost import __main__ as cost
 from benchmarks.limits import __main__ as limits
 from benchmarks.page import __main__ as page
 
 SIZES = (10, 100, 1000, 5000)
-WHICH = ("footprint", "catalogue", "poll", "egress", "sender", "page", "limits", "throughput", "deliveries", "cost")
+_ALWAYS = {
+    "footprint": footprint.main,
+    "catalogue": catalogue.main,
+    "poll": poll.main,
+    "front_door": front_door.main,
+    "egress": egress.main,
+    "sender": sender.main,
+    "page": page.main,
+    "limits": limits.main,
+}
+WHICH = (*_ALWAYS, "throughput", "deliveries", "cost")
 
 
 def main() -> None:
@@ -23,16 +33,7 @@ def main() -> None:
     cost.arguments(parser)
     options = parser.parse_args()
     print(f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores\n")
-    quick = {
-        "footprint": footprint.main,
-        "catalogue": catalogue.main,
-        "poll": poll.main,
-        "egress": egress.main,
-        "sender": sender.main,
-        "page": page.main,
-        "limits": limits.main,
-    }
-    for name, measure in quick.items():
+    for name, measure in _ALWAYS.items():
         if options.which in (None, name):
             measure()
     if options.which in (None, "throughput"):

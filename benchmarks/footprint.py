@@ -53,10 +53,10 @@ _REQUIREMENT = re.compile(r"^([A-Za-z0-9._-]+)\s*[^;]*(?:;\s*(.*))?$")
 def main() -> None:
     with tempfile.TemporaryDirectory(prefix="taskhook-bench-") as folder:
         root = Path(folder)
-        runtime = _runtime(root / "runtime")
+        beside = runtime(root / "runtime")
         ours = [function(root / "poll"), layer(root / "layer")]
         peer = [_peer(root / "peer-poll"), _sdks(root / "sdks")]
-        paths = [[*map(str, side), str(runtime)] for side in (ours, peer)]
+        paths = [[*map(str, side), str(beside)] for side in (ours, peer)]
         imports, beyond = _cpu(*paths), _cpu(*paths, first=_BOTOCORE)
         ready = _cpu(*paths, first=_REGION, more=(_OUR_CLIENT, _PEER_CLIENT))
         figures = [
@@ -109,10 +109,10 @@ def _peer(target: Path) -> Path:
     return target
 
 
-def layer(target: Path) -> Path:
+def layer(target: Path, name: str = "taskhook", resource: str = "TaskhookLayer") -> Path:
     """As `sam build` makes it: by the layer's Makefile."""
     environment = {**os.environ, "ARTIFACTS_DIR": str(target), "TASKHOOK_ARCH": machine(), "PYTHON": sys.executable}
-    command = ["make", "--silent", "-C", str(REPOSITORY / "layers" / "taskhook"), "build-TaskhookLayer"]
+    command = ["make", "--silent", "-C", str(REPOSITORY / "layers" / name), f"build-{resource}"]
     run(command, env=environment)
     return target / "python"
 
@@ -156,7 +156,7 @@ def _installed(name: str) -> bool:
     return True
 
 
-def _runtime(target: Path) -> Path:
+def runtime(target: Path) -> Path:
     target.mkdir()
     packages = Path(str(importlib.metadata.distribution("boto3").locate_file("")))
     for name in RUNTIME:

@@ -154,7 +154,7 @@ def heard(world: World) -> Iterator[Any]:
 
 
 def test_every_end_is_an_event_that_rules_can_choose(world: World, heard: Any) -> None:
-    failed = world.post("tencent.clb", "failed-event", notify=["slack"])["id"]
+    failed = world.post("tencent.clb", "failing-event", notify=["slack"])["id"]
     good = world.post("tencent.clb", "quick-event", notify=["slack"])["id"]
     for id in (failed, good):
         world.settled(id)

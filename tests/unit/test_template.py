@@ -417,5 +417,12 @@ def test_whoever_only_shows_tasks_can_change_none(template: dict[str, Any]) -> N
     assert writes["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["callers#*"]}}
 
 
+def test_only_the_functions_behind_the_api_carry_what_checks_requests(template: dict[str, Any]) -> None:
+    functions = of_type(template, "AWS::Serverless::Function")
+    with_door = {name for name, one in functions.items() if {"Ref": "DoorLayer"} in one["Properties"].get("Layers", [])}
+    behind = {name for name in functions if calls(template, name)}
+    assert with_door == behind == {"SubmitFunction", "ShowFunction", "DestinationsFunction"}
+
+
 def test_every_function_has_its_row_of_rights(template: dict[str, Any]) -> None:
     assert set(of_type(template, "AWS::Serverless::Function")) == set(MAY)
