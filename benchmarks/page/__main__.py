@@ -33,7 +33,6 @@ _PAINTED = "() => performance.getEntriesByName('first-contentful-paint')[0]?.sta
 
 
 class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
     html = PAGE.read_text("utf-8")
     tasks = json.dumps({"tasks": a_thousand().tasks[:50], "next_cursor": "50"})
 
