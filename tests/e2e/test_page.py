@@ -132,7 +132,9 @@ def test_a_refresh_changes_rows_in_place_and_costs_nothing_where_nothing_changed
     link = page.get_by_role("link", name="Nightly backup check")
     link.focus()
     look_now(page)
-    page.wait_for_function("performance.getEntriesByType('resource').filter(one => /tasks/.test(one.name)).length > 1")
+    page.wait_for_function(
+        "() => performance.getEntriesByType('resource').filter(one => /tasks/.test(one.name)).length > 1"
+    )
     assert api.cheap >= 1
     api.tasks.insert(0, a_task(77, title="Brand new"))
     api.tasks[2]["state"] = "succeeded"
@@ -189,7 +191,7 @@ def test_a_thousand_tasks_come_in_pages_and_a_refresh_keeps_the_place(opened: Op
     expect(rows(page).first).to_contain_text("Task 51")
     expect(page.get_by_role("heading", name="Tasks")).to_be_focused()
     page.mouse.wheel(0, 900)
-    page.wait_for_function("scrollY > 500")
+    page.wait_for_function("() => scrollY > 500")
     place = page.evaluate("scrollY")
     api.tasks[60]["title"] = "Renamed"
     look_now(page)
