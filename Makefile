@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help run demo check unit test browser bench bench-polling docs screenshots build deploy delete clean
+.PHONY: help run demo cli check unit test tests-here tests-end-to-end browser bench bench-polling docs screenshots build deploy delete clean
 
 # The first Python 3.13 there is: by name, from pyenv, or the plain python3.
 PYTHON ?= $(shell for candidate in python3.13 "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.13*/bin/python3.13 python3 python; do \
@@ -25,6 +25,11 @@ run: $(LOCAL) ## Run taskhook on this machine: no cloud account, state kept in .
 demo: $(LOCAL) ## The same against simulated providers; posts one task of each kind and shows the news
 	@exec $(BIN)/python -m local.demo
 
+cli: $(DEV) ## Install the command line `taskhook` into .venv/bin
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation ./cli
+	@rm -rf cli/build cli/*.egg-info
+	@echo "$(BIN)/taskhook --help"
+
 check: $(DEV) ## Lint, types and template, in seconds
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -38,9 +43,18 @@ unit: $(DEV) ## The quick tests: the product's pure code, in under a minute; the
 browser:
 	@tests/browser.sh > /dev/null
 
-test: check browser ## Everything: checks, unit, integration, and end to end on the emulator
-	$(BIN)/pytest -q -n 2 --dist loadgroup tests/unit tests/integration tests/catalogue
-	$(BIN)/pytest -q -n 2 --dist loadfile tests/e2e
+# All at once, as the tests on the emulator mostly wait. They go first where they do not, since they wait in real time;
+# and what they say comes in one piece at their end. It fails when any of them does.
+test: $(DEV) browser ## Everything: checks, unit, integration, and end to end on the emulator
+	@$(MAKE) --no-print-directory --jobs=3 tests-end-to-end tests-here check
+
+tests-here: $(DEV)
+	nice $(BIN)/pytest -q -n 2 --dist loadgroup tests/unit tests/cli tests/integration tests/catalogue
+
+END_TO_END := $(BIN)/pytest -q -n 3 --dist loadfile --no-loadscope-reorder tests/e2e
+tests-end-to-end: $(DEV) browser
+	@echo "$(END_TO_END)"
+	@said=$$($(END_TO_END) 2>&1) || failed=$$?; echo "$$said"; exit $${failed:-0}
 
 bench: $(DEV) ## Figures, as ratios against a named peer in the same run
 	$(BIN)/python -m benchmarks
@@ -66,7 +80,7 @@ delete: $(LOCAL) ## Remove the stack from AWS
 	$(BIN)/sam delete
 
 clean: ## Remove what was built and installed here; .local/ (your configuration and tasks) stays
-	rm -rf $(VENV) .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis cli/build cli/*.egg-info
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "taskhook needs Python 3.13; none was found. Install it, or name it: make PYTHON=/path/to/python3.13"; exit 1; }

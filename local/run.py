@@ -96,6 +96,7 @@ def _prepare(
     providers: Mapping[str, str],
     say: Callable[[str], None],
 ) -> None:
+    fresh = stack.status() is None
     deploy.Deployment(stack, template, parameters, say).ensure()
     deploy.sync_config(stack, config, providers)
     stack.keys = sync_keys(stack, config.get("keys", {}))
@@ -103,12 +104,19 @@ def _prepare(
     key = stack.client("apigateway").get_api_key(apiKey=outputs["ApiKeyId"], includeValue=True)
     stack.api_key = key["value"]
     stack.url = f"{stack.endpoint}/_aws/execute-api/{outputs['ApiId']}/{outputs['ApiStage']}"
+    if not fresh:
+        _wake(stack, outputs["ReconcileFunction"], say)
+    stack.checkpoint()
+
+
+def _wake(stack: Stack, reconcile: str, say: Callable[[str], None]) -> None:
+    """Watches that a stop or a kill interrupted. Not in a fresh installation: a task that is posted now has no
+    execution yet, and would be taken for one that had."""
     say("Waking interrupted watches")
     # In the background, as there may be thousands; should it fail, the schedule's sweep follows within five minutes.
     stack.client("lambda").invoke(
-        FunctionName=outputs["ReconcileFunction"], InvocationType="Event", Payload=json.dumps({"all": True}).encode()
+        FunctionName=reconcile, InvocationType="Event", Payload=json.dumps({"all": True}).encode()
     )
-    stack.checkpoint()
 
 
 def _write_endpoint(stack: Stack) -> None:

@@ -45,6 +45,7 @@ def installation() -> Installation:
         ports=settings().destination_ports,
         more_regions=settings().more_regions,
         key=door.key,
+        names=parameters().names,
     )
 
 

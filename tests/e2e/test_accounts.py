@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+import pytest
+
 from tests.e2e.conftest import NEW_KEY, OLD_KEY, World
 
 CLB = "tencent.clb"
@@ -18,6 +20,7 @@ def sweep(world: World) -> None:
     world.stack.client("lambda").invoke(FunctionName=world.stack.outputs()["ReconcileFunction"], Payload=b"{}")
 
 
+@pytest.mark.timeout(240)
 def test_a_refused_account_is_told_of_once_and_all_of_its_tasks_go_on_with_the_new_key(world: World) -> None:
     world.sim.admit(OLD_KEY)
     ids = [world.post(CLB, f"slow-rotated-{number}", account="rotated")["id"] for number in range(8)]

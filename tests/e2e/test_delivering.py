@@ -8,6 +8,9 @@ import pytest
 
 from tests.e2e.conftest import World
 
+pytestmark = pytest.mark.timeout(330)
+"""The first test waits for all of them, up to twice the 150 s of ``told``."""
+
 OUTCOMES = {
     # destination: (what its delivery ends as, how many attempts that takes)
     "default": ("delivered", 1),
@@ -26,8 +29,17 @@ OUTCOMES = {
 
 
 @pytest.fixture(scope="module")
-def told(world: World) -> dict[str, Any]:
-    """One task that tells everybody at once, when all of them have been told or given up."""
+def added(world: World) -> str:
+    """A task that runs for 20 s, with a destination that was added a second after the start."""
+    task = world.post("tencent.clb", "slow-added")
+    time.sleep(1)
+    world.post("tencent.clb", "slow-added", notify=["slack"])
+    return str(task["id"])
+
+
+@pytest.fixture(scope="module")
+def told(world: World, added: str) -> dict[str, Any]:
+    """One task that tells everybody at once, when all of them have been told or given up. ``added`` runs meanwhile."""
     names = list(OUTCOMES)
     task = world.post("tencent.clb", "instant-d", notify=names[:6])
     other = world.post("tencent.dts", "instant-d", notify=names[6:])
@@ -117,10 +129,7 @@ def test_a_destination_added_after_the_end_is_told_at_once(world: World) -> None
     assert len(world.sim.log.of("instant-late")) == polls
 
 
-def test_a_destination_added_while_watching_hears_the_end(world: World) -> None:
-    task = world.post("tencent.clb", "slow-added")
-    time.sleep(1)
-    world.post("tencent.clb", "slow-added", notify=["slack"])
-    after = world.settled(task["id"], seconds=60)
+def test_a_destination_added_while_watching_hears_the_end(world: World, added: str) -> None:
+    after = world.settled(added, seconds=60)
     assert {one["destination"] for one in after["deliveries"]} == {"default", "slack"}
     assert len(world.slack_of("slow-added")) == 1

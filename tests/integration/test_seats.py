@@ -130,13 +130,13 @@ def test_a_task_that_is_stopped_while_the_function_sleeps_is_not_asked_about_aga
     cloud: Cloud, server: Server, young: Task
 ) -> None:
     app = cloud.function("PollFunction")
-    slept: list[float] = []
+    stopped: list[Task] = []
 
     def sleep(seconds: float) -> None:
         time.sleep(seconds)
-        slept.append(seconds)
-        if len(slept) == 2:  # the first one waits for the slot of the first look
-            cloud.store.stop(cloud.task(young.id))
+        # On a busy machine the slot of the first look may be missed, and take more than one sleep.
+        if server.got and not stopped:
+            stopped.append(cloud.store.stop(cloud.task(young.id)))
 
     watcher = app.watcher()
     object.__setattr__(watcher.pace, "sleep", sleep)

@@ -126,7 +126,9 @@ def test_a_look_of_a_superseded_watch_is_not_written(store: Store, make_task: Ma
 def test_the_end_of_a_task_with_nobody_to_tell_closes_it(cloud: Cloud, store: Store, make_task: MakeTask) -> None:
     task = make_task(deliveries={"ops": DONE})
     store.create(task)
-    store.save_look(replace(task, state=State.SUCCEEDED))
+    saved = store.save_look(replace(task, state=State.SUCCEEDED, observed_at=NOW))
+    assert cloud.is_listed_open(task.id), "the event bus has to hear of it"
+    store.announced(saved)
     assert not cloud.is_listed_open(task.id)
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from taskhook.accounts import Account
 from taskhook.api import body
 from taskhook.api.body import Installation, Wish, parse_wish
 from taskhook.api.document import parse_object
+from taskhook.api.keys import Key
 from taskhook.api.problem import ProblemError
 from taskhook.errors import ConfigError
 from taskhook.providers.catalogue import Catalogue
@@ -58,7 +60,10 @@ statuss = "Status"
 """
 
 FIND = Catalogue({"tencent.widget": OWN}.get).find
-HERE = Installation(account=account, find=FIND, destination=destination, allow_private=False)
+NAMES = {"accounts": ["tencent", "alibaba", "prod"], "destinations": ["ops", "default"]}
+HERE = Installation(
+    account=account, find=FIND, destination=destination, allow_private=False, names=lambda kind: NAMES[kind]
+)
 
 
 def wish(**changes: Any) -> Wish:
@@ -387,3 +392,16 @@ def test_who_wants_to_see_how_the_task_goes_on_is_noted() -> None:
 )
 def test_what_every_destination_may_have_is_checked_in_a_tasks_own_too(changes: Any, field: str) -> None:
     assert list(faults(notify=[{**HOOK, **changes}])) == [field]
+
+
+def test_a_misspelt_account_or_destination_is_answered_with_the_nearest() -> None:
+    found = faults(account="prdo", notify=["opps", "nobody-like-that"])
+    assert found["account"].endswith("Did you mean prod?")
+    assert found["notify[0]"].endswith("Did you mean ops?")
+    assert "Did you mean" not in found["notify[1]"]
+
+
+def test_a_limited_key_hears_of_no_name_that_it_may_not_use() -> None:
+    here = replace(HERE, key=Key(name="team", accounts=("prdo", "alibaba"), destinations=("opps",)))
+    found = faults(here=here, account="prdo", notify=["opps"])
+    assert "Did you mean" not in found["account"] + found["notify[0]"]

@@ -268,6 +268,11 @@ def test_clocks_that_disagree_about_when_a_percentage_was_seen_break_nothing(
     assert guess is None or 0 <= guess.low <= guess.remaining <= guess.high
 
 
+def test_a_percentage_that_was_seen_at_once_is_no_mark_to_learn_from() -> None:
+    soon = Progress(marks=((5e-324, 0.5), (10.0, 0.6)), steady=True)
+    assert all(isfinite(value) and value >= 0 for value in learned(History(), 20, 30, progress=soon).values())
+
+
 def test_of_a_percentage_the_first_of_each_tenth_and_the_latest_are_kept() -> None:
     progress = reported(*((10.0 * step, step / 100) for step in range(1, 78)))
     assert [share for _, share in progress.marks] == [0.02, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.77]

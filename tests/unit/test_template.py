@@ -327,6 +327,7 @@ MAY: dict[str, dict[str, set[str]]] = {
         "sqs:SendMessage": {QUEUE},
         "kms:Encrypt": {KEY},
         "ssm:GetParameter": {ACCOUNTS, PROVIDERS, DESTINATIONS, KEYS},
+        "ssm:GetParametersByPath": {ACCOUNTS, DESTINATIONS},
     },
     "ShowFunction": {
         "dynamodb:GetItem": {TABLE},

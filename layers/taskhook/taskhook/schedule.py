@@ -308,6 +308,8 @@ def learned(
     marks = [mark for mark in progress.marks if mark[1] < 1] if progress and progress.steady else []
     for at, done in marks:
         rest = at * (1 - done) / done
+        if rest <= 0:  # seen so soon that nothing is left of it as a number
+            continue
         for bucket, share in _spread(RATIOS, history.ratio_weights, (lo - at) / rest, (hi - at) / rest).items():
             shares[f"r{bucket}"] = shares.get(f"r{bucket}", 0.0) + share / len(marks)
     return _increments(history, shares)

@@ -88,6 +88,12 @@ class Parameters:
         """The version of a destination's parameter as it is now, "" where there is none."""
         return self._read("destinations", name, fresh=True).version
 
+    def names(self, kind: str) -> list[str]:
+        """What is configured of a kind, ``accounts`` or ``destinations``, by name alone."""
+        folder = f"{self._settings.parameters}/{kind}"
+        pages = self._ssm.get_paginator("get_parameters_by_path").paginate(Path=folder)
+        return [one["Name"].removeprefix(f"{folder}/") for page in pages for one in page["Parameters"]]
+
     def key(self, id: str) -> str | None:
         """The record that says what an API key may do, None where there is none."""
         return self._read("keys", id).value

@@ -64,6 +64,8 @@ class Installation:
     more_regions: frozenset[str] = frozenset()
     key: Key = UNLIMITED
     """Whose request it is."""
+    names: Callable[[str], Collection[str]] = lambda kind: ()
+    """What is configured: ``accounts`` or ``destinations``, by name."""
 
 
 def parse_wish(document: JsonObject, here: Installation) -> Wish:
@@ -188,7 +190,7 @@ class _Reader:
         try:
             account = self._here.account(name)
         except ConfigError as error:
-            self._fault("account", str(error))
+            self._fault("account", f"{error}{self._meant('accounts', name, self._here.key.may_use)}")
             return ""
         if provider is not None and not self._document.get("region"):
             endpoint = account.endpoints.get(provider.account_service, "")
@@ -247,9 +249,15 @@ class _Reader:
             self._note(self._parsed(name, self._here.destination(name)))
         except ConfigError as error:
             fallback = "" if "notify" in self._document else " (notify was left out, which means ['default'])"
-            self._fault(field, f"{error}{fallback}")
+            self._fault(field, f"{error}{fallback}{self._meant('destinations', name, self._here.key.may_tell)}")
             return {}
         return {name: None}
+
+    def _meant(self, kind: str, name: str, allowed: Callable[[str], bool]) -> str:
+        """The nearest names, where there is none of this one. Asked only now, when something is wrong anyway."""
+        names = [one for one in self._here.names(kind) if allowed(one)]
+        close = difflib.get_close_matches(name, names, n=2) if name not in names else []
+        return f". Did you mean {' or '.join(close)}?" if close else ""
 
     def _parsed(self, name: str, text: str) -> Destination:
         here = self._here
