@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help run demo cli check unit test tests-here tests-end-to-end bench bench-polling docs build deploy delete clean
+.PHONY: help run demo cli check unit test tests-here tests-end-to-end browser bench bench-polling docs screenshots build deploy delete clean
 
 # The first Python 3.13 there is: by name, from pyenv, or the plain python3.
 PYTHON ?= $(shell for candidate in python3.13 "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.13*/bin/python3.13 python3 python; do \
@@ -40,16 +40,19 @@ SLOWER := test_simulator* test_receiver* test_chats* test_looking*
 unit: $(DEV) ## The quick tests: the product's pure code, in under a minute; the slower ones are in `make test`
 	$(BIN)/pytest -q -n 2 --hypothesis-profile=quick tests/unit $(SLOWER:%=--ignore-glob='tests/unit/%')
 
+browser:
+	@tests/browser.sh > /dev/null
+
 # All at once, as the tests on the emulator mostly wait. They go first where they do not, since they wait in real time;
 # and what they say comes in one piece at their end. It fails when any of them does.
-test: $(DEV) ## Everything: checks, unit, integration, and end to end on the emulator
+test: $(DEV) browser ## Everything: checks, unit, integration, and end to end on the emulator
 	@$(MAKE) --no-print-directory --jobs=3 tests-end-to-end tests-here check
 
 tests-here: $(DEV)
 	nice $(BIN)/pytest -q -n 2 --dist loadgroup tests/unit tests/cli tests/integration tests/catalogue
 
 END_TO_END := $(BIN)/pytest -q -n 3 --dist loadfile --no-loadscope-reorder tests/e2e
-tests-end-to-end: $(DEV)
+tests-end-to-end: $(DEV) browser
 	@echo "$(END_TO_END)"
 	@said=$$($(END_TO_END) 2>&1) || failed=$$?; echo "$$said"; exit $${failed:-0}
 
@@ -63,6 +66,9 @@ bench-polling: $(DEV) ## When to look, and how a limit is shared: against the fi
 docs: $(LOCAL) ## Write docs/providers.md and openapi.json anew from the code
 	@$(BIN)/python -m local.providers_page
 	@PYTHONPATH=layers/taskhook $(BIN)/python -m local.openapi.document
+
+screenshots: $(DEV) browser ## Take the pictures in docs/page.md anew
+	@PYTHONPATH=layers/taskhook $(BIN)/python -m tests.page_shots
 
 build: $(LOCAL) ## Build the functions and the layer for AWS
 	$(BIN)/sam build

@@ -7,6 +7,7 @@ import platform
 from benchmarks import catalogue, deliveries, egress, footprint, front_door, poll, sender, throughput
 from benchmarks.cost import __main__ as cost
 from benchmarks.limits import __main__ as limits
+from benchmarks.page import __main__ as page
 
 SIZES = (10, 100, 1000, 5000)
 _ALWAYS = {
@@ -16,6 +17,7 @@ _ALWAYS = {
     "front_door": front_door.main,
     "egress": egress.main,
     "sender": sender.main,
+    "page": page.main,
     "limits": limits.main,
 }
 WHICH = (*_ALWAYS, "throughput", "deliveries", "cost")
