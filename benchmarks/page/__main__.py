@@ -21,7 +21,7 @@ from tests.browser import chromium
 from tests.page_api import KEY, PAGE, a_thousand
 
 ROUNDS = 25
-MOST_BYTES = 50 * 1024
+MOST_BYTES = 50_000
 EMPTY = "<!doctype html><html lang=en><title>empty</title><p>ready</html>"
 
 _WATCH = """
