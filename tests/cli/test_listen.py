@@ -27,8 +27,8 @@ class World:
         self.happen: Callable[[], None] = lambda: None
 
     def begin(self, id: str) -> None:
-        self.all.setdefault(id, {"id": id, "submitted_at": self._time()})
-        self.all[id] |= {"state": "running", "observed_at": None}
+        """A task that is posted again begins anew: it is the newest of all then."""
+        self.all[id] = {"id": id, "submitted_at": self._time(), "state": "running", "observed_at": None}
 
     def end(self, id: str, state: str = "succeeded") -> None:
         self.all[id] |= {"state": state, "observed_at": self._time()}
@@ -88,6 +88,21 @@ def test_a_task_that_is_watched_again_is_told_again() -> None:
     assert told(listener) == []
     world.end("one")
     assert told(listener) == ["one"]
+
+
+def test_a_task_that_is_watched_again_and_ends_between_two_rounds_is_told_again() -> None:
+    world = World()
+    world.begin("one")
+    for number in range(300):
+        world.begin(f"t{number}")
+    listener = Listener(world, {})
+    listener.round()
+    world.end("one", "timed_out")
+    assert told(listener) == ["one"]
+    world.begin("one")
+    world.end("one")
+    assert told(listener) == ["one"]
+    assert told(listener) == []
 
 
 def test_only_ends_that_are_wished_for_are_told() -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from taskhook.states import State
 from taskhook.task import Task, digest
+from tests.conftest import ROOT
 from tests.integration.conftest import Call, Cloud
 
 NOW = 1_795_255_200.0
@@ -199,3 +200,10 @@ def test_other_pages_may_not_call_unless_they_are_named(cloud: Cloud, api: Call)
     assert (
         "Access-Control-Allow-Origin" not in api("GET", "/health", headers={"Origin": "https://evil.example"}).headers
     )
+
+
+@pytest.mark.parametrize("name", ["submit", "show", "destinations"])
+def test_the_event_beside_the_template_is_one_that_its_function_answers(cloud: Cloud, name: str) -> None:
+    event = json.loads((ROOT / f"events/{name}.json").read_text("utf-8"))
+    answer = cloud.invoke(f"{name.capitalize()}Function", event)
+    assert answer["statusCode"] in (200, 202), answer["body"]

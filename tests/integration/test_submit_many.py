@@ -100,6 +100,14 @@ def test_names_belong_to_a_key_and_a_call(cloud: Cloud, api: Call) -> None:
     assert [one["status"] for one in again.json["results"]] == [202]
 
 
+def test_an_answer_that_is_too_long_to_be_kept_is_given_all_the_same(api: Call) -> None:
+    tasks = [{**CLB, "task_id": f"t-{number}", "metadata": {"a": "x" * 8000}} for number in range(60)]
+    first = batch(api, *tasks, headers={"Idempotency-Key": "k-6"})
+    assert (first.status, {one["status"] for one in first.json["results"]}) == (207, {202})
+    again = batch(api, *tasks, headers={"Idempotency-Key": "k-6"})
+    assert (again.status, {one["status"] for one in again.json["results"]}) == (207, {200})
+
+
 @pytest.mark.parametrize("name", ["", " ", "a\n", "x" * 256, "ключ"])
 def test_a_name_that_is_none_is_refused(api: Call, name: str) -> None:
     refused = api("POST", "/tasks", CLB, headers={"Idempotency-Key": name})

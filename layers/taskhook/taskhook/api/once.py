@@ -23,12 +23,14 @@ from taskhook import aws
 from taskhook.api.problem import FieldError, ProblemError
 
 KEPT_SECONDS = 86_400
+LONGEST_KEPT = 250_000
+"""Characters of an answer: an item has room for 400 KB. A batch that is repeated then is posted again, which does no harm."""
 FIELD = "Idempotency-Key"
 _VISIBLE = re.compile(r"[!-~](?:[ -~]{0,253}[!-~])?")
 
 
-class _Refused(Exception):
-    """Carries an answer that is not to be kept: whoever repeats the call has mended it, or we have."""
+class _Unkept(Exception):
+    """Carries an answer that is not kept: of a call that may be mended and repeated, or too long for an item."""
 
     def __init__(self, reply: dict[str, Any]) -> None:
         super().__init__()
@@ -53,8 +55,8 @@ def answer(
 
     def acted(*, request: dict[str, Any]) -> dict[str, Any]:
         reply = act()
-        if reply["statusCode"] >= 300:
-            raise _Refused(reply)
+        if reply["statusCode"] >= 300 or len(reply["body"]) > LONGEST_KEPT:
+            raise _Unkept(reply)
         return reply
 
     repeatable = idempotent_function(
@@ -64,8 +66,8 @@ def answer(
         done: dict[str, Any] = repeatable(
             request={"name": [owner, event["httpMethod"], event["path"], name], "body": event.get("body") or ""}
         )
-    except _Refused as refused:
-        return refused.reply
+    except _Unkept as unkept:
+        return unkept.reply
     except IdempotencyValidationError:
         message = "has been used for another body already; use another one for another request"
         raise ProblemError(422, "1 field is not as it must be; nothing was stored.",
