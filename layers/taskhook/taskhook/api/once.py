@@ -24,7 +24,7 @@ from taskhook.api.problem import FieldError, ProblemError
 
 KEPT_SECONDS = 86_400
 LONGEST_KEPT = 250_000
-"""Characters of an answer: an item has room for 400 KB. A batch that is repeated then is posted again, which does no harm."""
+"""Characters of an answer: an item has room for 400 KB. A longer one is made again, which does no harm."""
 FIELD = "Idempotency-Key"
 _VISIBLE = re.compile(r"[!-~](?:[ -~]{0,253}[!-~])?")
 
