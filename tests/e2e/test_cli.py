@@ -99,8 +99,9 @@ def test_a_repeated_key_posts_once(taskhook: Taskhook, world: World) -> None:
 
 def test_tasks_are_listed_shown_redelivered_and_stopped(taskhook: Taskhook, world: World) -> None:
     task = world.post("tencent.clb", "forever-cli", title="For ever")
-    listed = taskhook("list", "--state", "running", "--provider", "tencent.clb", "--all", "--json")
+    # In this order: a task goes from queued to running, and would be missed the other way round.
     queued = taskhook("list", "--state", "queued", "--provider", "tencent.clb", "--all", "--json")
+    listed = taskhook("list", "--state", "running", "--provider", "tencent.clb", "--all", "--json")
     ids = [json.loads(line)["id"] for line in (listed.stdout + queued.stdout).splitlines()]
     assert task["id"] in ids
     assert taskhook("redeliver", task["id"], "default").returncode == 1
