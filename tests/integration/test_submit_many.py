@@ -218,7 +218,8 @@ def test_a_key_that_nobody_has_said_anything_of_may_do_nothing(cloud: Cloud, api
     cloud.put("keys/wrong", {"account": ["a"]})
     assert api("POST", "/tasks", CLB, key="wrong").status == 403
     assert api("GET", "/tasks", key="defaultkey").status == 200
-    assert api("GET", "/health", key="unknown").status == 200
+    assert api("GET", "/providers", key="unknown").status == 403
+    assert api("GET", "/destinations", key="unknown").status == 403
 
 
 def test_the_access_log_says_who_called_what_and_nothing_secret(

@@ -202,6 +202,7 @@ def test_tasks_are_billed_by_use_recoverable_and_forgotten(template: dict[str, A
         ("ExecutionsFailed", "WatchTask"),
         ("Errors", "ReconcileFunction"),
         ("5XXError", "ApiName"),
+        ("Unannounced", "Namespace"),
     ],
 )
 def test_a_person_is_called_for_what_a_person_must_act_on(template: dict[str, Any], metric: str, of: str) -> None:
@@ -287,7 +288,9 @@ def test_held_news_and_refused_accounts_are_counted_in_the_words_of_the_log(temp
         assert said is not None
         assert f'"{said[1]}"' in written
         (metric,) = one["Properties"]["MetricTransformations"]
-        assert metric["MetricName"] == {"HeldByReconcile": "HeldNews"}.get(name, name)
+        assert metric["MetricName"] == {"HeldByReconcile": "HeldNews", "UnannouncedByReconcile": "Unannounced"}.get(
+            name, name
+        )
         assert metric["MetricNamespace"] == {"Ref": "AWS::StackName"}
 
 

@@ -62,6 +62,7 @@ class Door:
         return _with_cors(event, reply)
 
     def _answer(self, event: Event, context: Any) -> Reply:
+        key_of(event)  # one that nobody has said anything of opens no door at all
         name = _header(event, _ONCE_HEADER)
         if name is None or event["httpMethod"] != "POST":
             return _conditional(event, self.app.resolve(event, context))
