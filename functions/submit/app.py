@@ -9,10 +9,11 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Body, Path
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from taskhook.api.body import Installation, parse_each, parse_wish
+from taskhook.api.body import parse_each, parse_wish
 from taskhook.api.door import Door, json_answer, known, parameters, store
 from taskhook.api.models import BatchRequest, TaskRequest, Unchecked
 from taskhook.api.problem import ProblemError
+from taskhook.api.wish import Installation
 from taskhook.config import settings
 from taskhook.errors import StoreConflict
 from taskhook.log import function_logger

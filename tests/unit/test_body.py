@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from taskhook.accounts import Account
 from taskhook.api import body
-from taskhook.api.body import Installation, Wish, parse_wish
+from taskhook.api.body import parse_wish
 from taskhook.api.document import parse_object
 from taskhook.api.keys import Key
 from taskhook.api.problem import ProblemError
+from taskhook.api.wish import Installation, Wish
 from taskhook.errors import ConfigError
 from taskhook.providers.catalogue import Catalogue
 from taskhook.schedule import Urgency

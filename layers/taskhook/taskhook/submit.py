@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from taskhook.api.body import Wish
 from taskhook.api.keys import UNLIMITED, Key
 from taskhook.api.problem import FieldError, ProblemError, invalid
+from taskhook.api.wish import Wish
 from taskhook.errors import StoreConflict
 from taskhook.holding import again
 from taskhook.queues import Queues

@@ -3,16 +3,13 @@
 import difflib
 import json
 import re
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from taskhook import destinations
-from taskhook.accounts import Account
 from taskhook.api import models, shape
 from taskhook.api.choice import no_such_provider
 from taskhook.api.document import JsonObject, join, repeated
-from taskhook.api.keys import UNLIMITED, Key
 from taskhook.api.models import (
     DEFAULT_TIMEOUT,
     LONGEST_TIMEOUT,
@@ -22,8 +19,8 @@ from taskhook.api.models import (
     TaskRequest,
 )
 from taskhook.api.problem import FieldError, ProblemError, invalid
+from taskhook.api.wish import Installation, Wish
 from taskhook.destinations.model import Destination
-from taskhook.destinations.urls import DEFAULT_PORTS
 from taskhook.errors import CatalogueError, ConfigError
 from taskhook.providers import REGION
 from taskhook.providers.model import Provider
@@ -33,39 +30,6 @@ from taskhook.secret import LONGEST_SEALED
 FIELDS = tuple(TaskRequest.model_fields)
 NAME = re.compile(models.NAME)
 LONGEST_METADATA = 8192
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
-    """What a caller asks for, checked. ``notify`` maps names to None and labels to the caller's own destinations."""
-
-    provider: Provider
-    task_id: str
-    region: str | None
-    account: str
-    notify: Mapping[str, Mapping[str, Any] | None]
-    live: frozenset[str]
-    """Those of them that want to see how the task goes on."""
-    timeout: int
-    urgency: Urgency
-    title: str | None
-    metadata: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Installation:
-    """What is configured here, as far as a body can refer to it."""
-
-    account: Callable[[str], Account]
-    find: Callable[[str], Provider | None]
-    destination: Callable[[str], str]
-    allow_private: bool
-    ports: Collection[int] = DEFAULT_PORTS
-    more_regions: frozenset[str] = frozenset()
-    key: Key = UNLIMITED
-    """Whose request it is."""
-    names: Callable[[str], Collection[str]] = lambda kind: ()
-    """What is configured: ``accounts`` or ``destinations``, by name."""
 
 
 def parse_wish(document: JsonObject, here: Installation) -> Wish:
