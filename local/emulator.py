@@ -13,7 +13,7 @@ Corrected, each by wrapping a function of ministack (upstream.py lists them) and
   Executions and queue messages may be lost or repeated by a kill: the application derives them again from its table.
 * Finished executions and log streams are kept in number, not for ever (checkpoints.py).
 * The state can be used on another port.
-* A function is told which API key a request came with.
+* A function is told which API key a request came with, and a key that was disabled is.
 * It listens on loopback only, keeps every file below `--home`, and ends when its parent does.
 """
 
@@ -105,7 +105,15 @@ def name_api_keys() -> None:
             event["requestContext"]["identity"] |= {"apiKey": value, "apiKeyId": key["id"]}
         return event
 
+    resolve = apigateway_v1._resolve_api_key
+
+    def _resolve_api_key(value: str | None) -> Any:
+        """Upstream keeps what a patch says as text, and takes any text for a yes."""
+        key = resolve(value)
+        return None if key is not None and str(key.get("enabled", True)).lower() == "false" else key
+
     apigateway_v1._build_lambda_event_v1 = _build_lambda_event_v1
+    apigateway_v1._resolve_api_key = _resolve_api_key
 
 
 def environment(home: Path, port: int) -> dict[str, str]:

@@ -92,7 +92,8 @@ def post_test(name: Name) -> Response[Any]:
 @app.post("/destinations/<name>/deliveries", summary="Deliver what is held for a destination")
 def post_deliveries(name: Name, release: Annotated[Unchecked[ReleaseRequest] | None, Body()] = None) -> Response[Any]:
     here().allow(name)
-    return json_answer(HTTPStatus.ACCEPTED, registry.let_go(sender(), name, door.unchecked(release) if release else {}))
+    wish = door.unchecked(release) if release else {}
+    return json_answer(HTTPStatus.ACCEPTED, registry.let_go(sender(), name, wish, door.key))
 
 
 @logger.inject_lambda_context(clear_state=True)

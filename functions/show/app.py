@@ -14,7 +14,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from taskhook import __version__, pages, timeline, waiting
 from taskhook.api import static
 from taskhook.api.choice import chosen
-from taskhook.api.door import Door, etag, json_answer, known, matches, parameters, store
+from taskhook.api.door import Door, etag, json_answer, matches, parameters, refuse_unknown, store
+from taskhook.api.keys import seen_by
 from taskhook.api.problem import FieldError, invalid
 from taskhook.config import settings
 from taskhook.listing import Listing
@@ -45,6 +46,7 @@ def get_tasks(
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
     cursor: Annotated[str | None, Query(description="The next_cursor of the page before")] = None,
 ) -> Response[Any]:
+    refuse_unknown(app.current_event.raw_event, ("state", "provider", "account", "limit", "cursor"))
     choice = chosen(Catalogue(parameters().provider).find, state=state, provider=provider, account=account)
     before = None if cursor is None else pages.read_cursor(cursor, choice)
     if cursor is not None and before is None:
@@ -52,7 +54,8 @@ def get_tasks(
         raise invalid([FieldError("cursor", message)], query=True)
     page = pages.page(store(), Listing(settings()), choice, limit=limit, before=before, accounts=door.key.accounts)
     successor = pages.cursor(page.next, choice) if page.next is not None else None
-    return json_answer(HTTPStatus.OK, {"tasks": [one.view() for one in page.tasks], "next_cursor": successor})
+    shown = [seen_by(door.key, one).view() for one in page.tasks]
+    return json_answer(HTTPStatus.OK, {"tasks": shown, "next_cursor": successor})
 
 
 @app.get("/tasks/<id>", summary="How a task stands")
@@ -61,8 +64,8 @@ def get_task(
     wait: Annotated[int, Query(ge=0, le=waiting.LONGEST, description="Seconds to wait for a change")] = 0,
     tag: Annotated[str | None, Header(alias="If-None-Match")] = None,
 ) -> Response[Any]:
-    task = known(id, door.key)
-    task, seated = waiter().until(lambda: known(id, door.key), _changed_since(task, tag), first=task, seconds=wait)
+    task = door.task(id)
+    task, seated = waiter().until(lambda: door.task(id), _changed_since(task, tag), first=task, seconds=wait)
     return json_answer(HTTPStatus.OK, task.view(), {} if seated else {"Retry-After": str(waiting.LATER)})
 
 
@@ -75,13 +78,13 @@ def _changed_since(task: Task, tag: str | None) -> Any:
 
 @app.get("/tasks/<id>/timeline", summary="What has happened to a task")
 def get_timeline(id: Annotated[str, Path()]) -> Response[Any]:
-    events = timeline.timeline(known(id, door.key))
+    events = timeline.timeline(door.task(id))
     return json_answer(HTTPStatus.OK, {"timeline": [one.view() for one in events]})
 
 
 @app.get("/tasks/<id>/deliveries", summary="Every attempt to tell somebody of a task")
 def get_deliveries(id: Annotated[str, Path()]) -> Response[Any]:
-    task = known(id, door.key)
+    task = door.task(id)
     return json_answer(HTTPStatus.OK, {"deliveries": deliveries_view(task, store().answers(task))})
 
 

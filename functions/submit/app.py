@@ -11,6 +11,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from taskhook.api.body import parse_each, parse_wish
 from taskhook.api.door import Door, json_answer, known, parameters, store
+from taskhook.api.keys import seen_by
 from taskhook.api.models import BatchRequest, TaskRequest, Unchecked
 from taskhook.api.problem import ProblemError
 from taskhook.api.wish import Installation
@@ -53,7 +54,7 @@ def installation() -> Installation:
 @app.post("/tasks", summary="Watch a task")
 def post_task(task: Annotated[Unchecked[TaskRequest], Body()]) -> Response[Any]:
     taken, new = submit(desk(), parse_wish(door.unchecked(task), installation()))
-    return json_answer(_status(new), taken.view(), {"Location": f"/tasks/{taken.id}"})
+    return json_answer(_status(new), seen_by(door.key, taken).view(), {"Location": f"/tasks/{taken.id}"})
 
 
 @app.post("/tasks/batch", summary="Watch many tasks")
@@ -71,7 +72,7 @@ def post_tasks(batch: Annotated[Unchecked[BatchRequest], Body()]) -> Response[An
 @app.delete("/tasks/<id>", summary="Stop watching a task")
 def delete_task(id: Annotated[str, Path()]) -> Response[Any]:
     try:
-        return json_answer(HTTPStatus.OK, stop(desk(), known(id, door.key)).view())
+        return json_answer(HTTPStatus.OK, seen_by(door.key, stop(desk(), known(id, door.key))).view())
     except StoreConflict:
         state = known(id, door.key).state.value
         raise ProblemError(409, f"The task has ended already: it is '{state}'.") from None
@@ -91,7 +92,7 @@ def _result(one: Result) -> dict[str, Any]:
     if isinstance(one, ProblemError):
         return {"status": one.status, "problem": one.body()}
     task, new = one
-    return {"status": int(_status(new)), "task": task.view()}
+    return {"status": int(_status(new)), "task": seen_by(door.key, task).view()}
 
 
 @logger.inject_lambda_context(clear_state=True)

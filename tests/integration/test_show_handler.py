@@ -84,7 +84,8 @@ def test_what_the_table_keeps_beside_tasks_is_in_no_list(cloud: Cloud, api: Call
 @pytest.mark.parametrize(
     ("query", "field"),
     [({"state": "done"}, "state"), ({"limit": "0"}, "limit"), ({"limit": "101"}, "limit"), ({"limit": "x"}, "limit"),
-     ({"provider": "tencent.cbl"}, "provider"), ({"cursor": "x"}, "cursor"), ({"cursor": ""}, "cursor")],
+     ({"stat": "failed"}, "stat"), ({"provider": "tencent.cbl"}, "provider"), ({"cursor": "x"}, "cursor"),
+     ({"cursor": ""}, "cursor")],
 )  # fmt: skip
 def test_a_query_that_is_wrong_names_what_is(api: Call, query: dict[str, str], field: str) -> None:
     refused = api("GET", "/tasks", query=query)

@@ -2,6 +2,8 @@
 
 import io
 import json
+import random
+import string
 import threading
 from typing import Any
 
@@ -33,6 +35,13 @@ def test_each_task_is_taken_or_refused_on_its_own_in_the_order_of_the_request(cl
     assert cloud.messages("TasksQueue") == [{"id": first["task"]["id"], "watch": 1}]
 
 
+@pytest.mark.parametrize("one", [1, None, "x", [], True])
+def test_what_is_no_task_at_all_is_refused_on_its_own_too(api: Call, one: Any) -> None:
+    answer = batch(api, one, CLB)
+    assert [result["status"] for result in answer.json["results"]] == [422, 202]
+    assert answer.json["results"][0]["problem"]["errors"][0]["field"] == ""
+
+
 def test_a_hundred_tasks_are_taken_and_more_are_not(api: Call) -> None:
     tasks = [{**CLB, "task_id": f"t-{number}"} for number in range(101)]
     answer = batch(api, *tasks[:100])
@@ -43,7 +52,7 @@ def test_a_hundred_tasks_are_taken_and_more_are_not(api: Call) -> None:
 
 @pytest.mark.parametrize(
     ("body", "fields"),
-    [({}, ["tasks"]), ({"tasks": []}, ["tasks"]), ({"tasks": {}}, ["tasks"]), ({"tasks": [1]}, ["tasks[0]"]),
+    [({}, ["tasks"]), ({"tasks": []}, ["tasks"]), ({"tasks": {}}, ["tasks"]),
      ({"tasks": None}, ["tasks"]), ({"task": [], "tasks": [CLB]}, ["task"])],
 )  # fmt: skip
 def test_what_is_no_list_of_tasks_is_refused_whole(cloud: Cloud, api: Call, body: Any, fields: list[str]) -> None:
@@ -100,8 +109,18 @@ def test_names_belong_to_a_key_and_a_call(cloud: Cloud, api: Call) -> None:
     assert [one["status"] for one in again.json["results"]] == [202]
 
 
-def test_an_answer_that_is_too_long_to_be_kept_is_given_all_the_same(api: Call) -> None:
+def test_the_answer_to_a_large_batch_is_kept_like_any_other(api: Call) -> None:
     tasks = [{**CLB, "task_id": f"t-{number}", "metadata": {"a": "x" * 8000}} for number in range(60)]
+    first = batch(api, *tasks, headers={"Idempotency-Key": "k-7"})
+    again = batch(api, *tasks, headers={"Idempotency-Key": "k-7"})
+    assert (again.status, again.json) == (207, first.json)
+    assert batch(api, *tasks[1:], headers={"Idempotency-Key": "k-7"}).status == 422
+
+
+def test_an_answer_that_is_too_long_to_be_kept_is_given_all_the_same(api: Call) -> None:
+    dice = random.Random(1)  # noqa: S311
+    noise = ["".join(dice.choices(string.ascii_letters + string.digits, k=8000)) for _ in range(60)]
+    tasks = [{**CLB, "task_id": f"t-{number}", "metadata": {"a": one}} for number, one in enumerate(noise)]
     first = batch(api, *tasks, headers={"Idempotency-Key": "k-6"})
     assert (first.status, {one["status"] for one in first.json["results"]}) == (207, {202})
     again = batch(api, *tasks, headers={"Idempotency-Key": "k-6"})
@@ -158,6 +177,45 @@ def test_a_teams_key_cannot_use_another_teams_account_or_destination(cloud: Clou
     same = api("POST", "/tasks", {**CLB, "account": "nobody"}, key=team).faults["account"]
     there = api("POST", "/tasks", {**CLB, "account": "alibaba"}, key=team).faults["account"]
     assert same.replace("nobody", "X") == there.replace("alibaba", "X"), "it must not say which accounts there are"
+
+
+def test_a_teams_key_reaches_nobody_elses_destination_by_a_detour(cloud: Cloud, api: Call, team: str) -> None:
+    cloud.put("keys/free", {"name": "free", "destinations": ["ops"], "own_destinations": True})
+    for to in ("default", "nobody"):
+        record = {**OWN, "escalate": {"to": to, "after_seconds": 1}}
+        stored = api("PUT", "/destinations/ops", record, key=team)
+        assert (stored.status, list(stored.faults)) == (403, ["escalate.to"])
+        posted = api("POST", "/tasks", {**CLB, "notify": [record]}, key="free")
+        assert (posted.status, list(posted.faults)) == (403, ["notify[0].escalate.to"])
+        (result,) = batch(api, {**CLB, "notify": [record]}, key="free").json["results"]
+        assert result["status"] == 403
+        said = stored.faults["escalate.to"].replace(to, "X")
+        assert said == "the API key may not tell 'X'; it may tell ops"
+    assert not cloud.messages("TasksQueue")
+
+
+def test_a_teams_key_sees_only_deliveries_to_whom_it_may_tell(cloud: Cloud, api: Call, team: str) -> None:
+    body = {**CLB, "account": "b"}
+    id = api("POST", "/tasks", {**body, "notify": ["ops", "default"]}).json["id"]
+    assert [one["destination"] for one in api("GET", f"/tasks/{id}").json["deliveries"]] == ["default", "ops"]
+    seen = (
+        api("GET", f"/tasks/{id}", key=team).json["deliveries"],
+        api("GET", "/tasks", key=team).json["tasks"][0]["deliveries"],
+        api("GET", f"/tasks/{id}/deliveries", key=team).json["deliveries"],
+        api("POST", "/tasks", body, key=team).json["deliveries"],
+        api("DELETE", f"/tasks/{id}", key=team).json["deliveries"],
+    )
+    for deliveries in seen:
+        assert [one["destination"] for one in deliveries] == ["ops"]
+
+
+def test_what_is_held_names_no_task_of_others(cloud: Cloud, api: Call, team: str) -> None:
+    others = api("POST", "/tasks", CLB).json["id"]
+    own = api("POST", "/tasks", {**CLB, "account": "b"}).json["id"]
+    for id in (others, own):
+        cloud.ledger.hold("ops", id, version="1", now=1_795_000_000.0)
+    assert api("POST", "/destinations/ops/deliveries", {"dry_run": True}, key=team).json["tasks"] == [own]
+    assert set(api("POST", "/destinations/ops/deliveries", {"dry_run": True}).json["tasks"]) == {own, others}
 
 
 def test_a_teams_key_sees_and_stops_its_own_tasks_alone(api: Call, team: str) -> None:

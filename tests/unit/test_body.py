@@ -406,3 +406,16 @@ def test_a_limited_key_hears_of_no_name_that_it_may_not_use() -> None:
     here = replace(HERE, key=Key(name="team", accounts=("prdo", "alibaba"), destinations=("opps",)))
     found = faults(here=here, account="prdo", notify=["opps"])
     assert "Did you mean" not in found["account"] + found["notify[0]"]
+
+
+def test_a_title_cannot_turn_the_direction_of_what_follows_it() -> None:
+    assert "direction" in faults(title="safe\u202etxt.exe")["title"]
+    assert wish(title="שלום 汉字").title == "שלום 汉字"
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "NaN", "Infinity"])
+def test_a_number_that_is_no_json_when_it_is_written_again_is_refused(number: str) -> None:
+    with pytest.raises(ProblemError) as refused:
+        parse_object(f'{{"metadata": {{"a": {number}}}}}'.encode())
+    assert refused.value.status == 400
+    assert parse_object(b'{"a": 1e308}') == {"a": 1e308}

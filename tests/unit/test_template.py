@@ -342,6 +342,7 @@ MAY: dict[str, dict[str, set[str]]] = {
     },
     "DestinationsFunction": {
         "dynamodb:GetItem": {TABLE},
+        "dynamodb:BatchGetItem": {TABLE},
         "dynamodb:PutItem": {TABLE},
         "dynamodb:UpdateItem": {TABLE},
         "dynamodb:DeleteItem": {TABLE},

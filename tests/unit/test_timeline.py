@@ -39,7 +39,7 @@ def test_a_task_that_failed_tells_from_the_post_to_the_attempt(make_task: MakeTa
         "look: The provider says '1': failed",
         "ended: Ended: failed. Quota. no more. Ask for more",
         "attempt: ops: told of 'failed', dead. HTTP 410: gone",
-        "attempt: ops: held, HTTP 410: gone",
+        "attempt: ops: held",
     ]
     assert [one.good for one in timeline(task)] == [None, None, False, None, False, False, False]
 

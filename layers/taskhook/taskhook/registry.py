@@ -10,7 +10,7 @@ from typing import Any
 from taskhook import destinations, holding, telling
 from taskhook.api import shape
 from taskhook.api.document import JsonObject, repeated
-from taskhook.api.keys import UNLIMITED, Key
+from taskhook.api.keys import UNLIMITED, Key, forbidden_escalation
 from taskhook.api.models import ReleaseRequest
 from taskhook.api.problem import FieldError, ProblemError, invalid
 from taskhook.destinations import urls
@@ -60,6 +60,9 @@ class Registry:
         if not self.key.may_tell(name):
             message = f"the API key may not manage '{name}'; it may manage {self.key.tellable}"
             raise ProblemError(403, "The API key may not do this; nothing was stored.", [FieldError("name", message)])
+        if (words := forbidden_escalation(self.key, record)) is not None:
+            errors = [FieldError("escalate.to", words)]
+            raise ProblemError(403, "The API key may not do this; nothing was stored.", errors)
         found = destinations.check(record, allow_private=self.allow_private, ports=self.ports)
         errors = [*repeated(record), *(FieldError(fault.field, fault.message) for fault in found)]
         text = json.dumps(record)
@@ -178,7 +181,7 @@ def _test_task(sender: Sender, name: str) -> Task:
     )
 
 
-def let_go(sender: Sender, name: str, wish: Mapping[str, Any]) -> dict[str, Any]:
+def let_go(sender: Sender, name: str, wish: Mapping[str, Any], key: Key = UNLIMITED) -> dict[str, Any]:
     """Deliver what is kept for a destination: ``{"since": time, "dry_run": true}``, both optional."""
     if errors := [*repeated(wish), *shape.faults(ReleaseRequest, wish)]:
         raise invalid(errors)
@@ -190,7 +193,20 @@ def let_go(sender: Sender, name: str, wish: Mapping[str, Any]) -> dict[str, Any]
     else:
         now = sender.clock()
         found = holding.release(sender.store, sender.ledger, sender.queues, name, now=now, since=since)
-    return {"destination": name, "dry_run": dry, "tasks": found[:MOST_SHOWN], "count": len(found)}
+    return {
+        "destination": name,
+        "dry_run": dry,
+        "tasks": _shown_to(sender, key, found[:MOST_SHOWN]),
+        "count": len(found),
+    }
+
+
+def _shown_to(sender: Sender, key: Key, ids: list[str]) -> list[str]:
+    """Of these tasks those that a key may know of."""
+    if key.accounts is None:
+        return ids
+    known = {one.id for one in sender.store.get_many(ids, complete=True) if key.may_use(one.account)}
+    return [id for id in ids if id in known]
 
 
 def _refuse_paused(sender: Sender, name: str) -> None:

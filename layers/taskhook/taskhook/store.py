@@ -469,7 +469,8 @@ def from_item(item: Mapping[str, Any]) -> Task:
     data = _plain(item)
     for name in _AS_JSON:
         if name in data:
-            data[name] = json.loads(data[name])
+            # What is no JSON, though Python writes and reads it, is of no use to anybody.
+            data[name] = json.loads(data[name], parse_constant=lambda _: None)
     return Task.from_dict(data)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from taskhook.looks import Look
 from taskhook.states import State
-from taskhook.task import Attempt, DeliveryState, Task
+from taskhook.task import Attempt, Delivery, DeliveryState, Task
 from taskhook.times import duration, rfc3339_millis
 
 SUBMITTED, LOOK, GAP, ENDED, ATTEMPT = "submitted", "look", "gap", "ended", "attempt"
@@ -39,7 +39,8 @@ class Event:
 def timeline(task: Task) -> list[Event]:
     """Everything that is known of a task, the earliest first."""
     events = [*_beginning(task), *_looks(task), *_end(task), *_attempts(task), *_plans(task)]
-    return sorted(events, key=lambda event: (event.planned, event.at, _ORDER[event.kind]))
+    # To the millisecond, as they are shown: a look and the end that it saw have one time.
+    return sorted(events, key=lambda event: (event.planned, round(event.at, 3), _ORDER[event.kind]))
 
 
 def _beginning(task: Task) -> Iterator[Event]:
@@ -91,9 +92,15 @@ def _attempts(task: Task) -> Iterator[Event]:
         if delivery.state in (DeliveryState.HELD, DeliveryState.SKIPPED) and delivery.reason is not None:
             at = max([task.observed_at or task.submitted_at, *(one.at for one in delivery.log)])
             yield Event(
-                at=at, kind=ATTEMPT, text=f"{name}: {delivery.state.value}, {delivery.reason}", destination=name,
+                at=at, kind=ATTEMPT, text=f"{name}: {_kept(delivery)}", destination=name,
                 good=False if delivery.state is DeliveryState.HELD else None,
             )  # fmt: skip
+
+
+def _kept(delivery: Delivery) -> str:
+    """The reason once, where the latest attempt has given it already."""
+    said = bool(delivery.log) and delivery.log[-1].detail == delivery.reason
+    return delivery.state.value if said else f"{delivery.state.value}, {delivery.reason}"
 
 
 def _told(name: str, attempt: Attempt) -> str:

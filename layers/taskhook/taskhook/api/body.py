@@ -10,6 +10,7 @@ from taskhook import destinations
 from taskhook.api import models, shape
 from taskhook.api.choice import no_such_provider
 from taskhook.api.document import JsonObject, join, repeated
+from taskhook.api.keys import forbidden_escalation
 from taskhook.api.models import (
     DEFAULT_TIMEOUT,
     LONGEST_TIMEOUT,
@@ -32,8 +33,10 @@ NAME = re.compile(models.NAME)
 LONGEST_METADATA = 8192
 
 
-def parse_wish(document: JsonObject, here: Installation) -> Wish:
+def parse_wish(document: Any, here: Installation) -> Wish:
     """Raises ProblemError with all faults: 403 where the key may not do what is asked for among them, else 422."""
+    if not isinstance(document, JsonObject):
+        raise invalid([FieldError("", "must be a JSON object, as in {...}")])
     reader = _Reader(document, here)
     wish = reader.wish()
     errors = sorted(reader.errors, key=_place)
@@ -44,17 +47,10 @@ def parse_wish(document: JsonObject, here: Installation) -> Wish:
     return wish
 
 
-def parse_each(document: JsonObject) -> list[JsonObject]:
-    """The bodies in a body of many. Raises ProblemError where it is not a list of them."""
+def parse_each(document: JsonObject) -> list[Any]:
+    """What stands in a body of many. Raises ProblemError where it is no list, or too long a one."""
     found = shape.faults(BatchRequest, document)
     found += [FieldError(one[:100], "stands twice in the same object; give it once") for one in document.repeated]
-    tasks = document.get("tasks")
-    if isinstance(tasks, list) and not found:
-        found = [
-            FieldError(f"tasks[{number}]", "must be an object")
-            for number, one in enumerate(tasks)
-            if not isinstance(one, JsonObject)
-        ]
     if found:
         raise invalid(list({one.field: one for one in found}.values()))
     return list(document["tasks"])
@@ -191,6 +187,9 @@ class _Reader:
         if not self._here.key.own_destinations:
             self._forbid(field, f"the API key may tell configured destinations only: {self._here.key.tellable}")
             return {}
+        if (words := forbidden_escalation(self._here.key, value)) is not None:
+            self._forbid(join(field, "escalate.to"), words)
+            return {}
         faults = destinations.check(value, allow_private=self._here.allow_private, ports=self._here.ports)
         for fault in faults:
             self._fault(join(field, fault.field) if fault.field else field, fault.message)
@@ -273,7 +272,7 @@ def _better(fault: FieldError, document: Mapping[str, Any]) -> str:
         case "title" if isinstance(title := document.get("title"), str):
             if len(title) > LONGEST_TITLE:
                 return f"has {len(title)} characters; at most {LONGEST_TITLE} are taken"
-            return "holds control characters; it must be one line of text"
+            return "holds control characters; it must be one line of text, in its own direction"
     return fault.message
 
 
@@ -289,8 +288,8 @@ def _no_such_field(name: str) -> str:
 
 def _no_such_region(region: str, provider: Provider) -> str:
     close = difflib.get_close_matches(region, sorted(provider.regions), n=3)
-    meant = f"did you mean {' or '.join(close)}? " if close else ""
-    return f"'{region}' is not a region of {provider.cloud} that is known here; {meant}(a new one: see MoreRegions)"
+    meant = f"Did you mean {' or '.join(close)}? " if close else ""
+    return f"'{region}' is not a region of {provider.cloud} that is known here. {meant}(A new one: see MoreRegions)"
 
 
 _EXAMPLE_REGION = {"tencent": "ap-guangzhou", "alibaba": "cn-shanghai"}

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterator
+from math import isinf
 from typing import Any
 
 from taskhook.api.problem import FieldError, ProblemError
@@ -49,7 +50,7 @@ def join(path: str, name: str) -> str:
 def _load(body: bytes) -> Any:
     try:
         text = body.decode("utf-8-sig")
-        document = json.loads(text, object_pairs_hook=_object, parse_constant=_constant)
+        document = json.loads(text, object_pairs_hook=_object, parse_constant=_constant, parse_float=_float)
         # Lone surrogates pass the parser, but no database or receiver takes them.
         json.dumps(document, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
@@ -74,6 +75,14 @@ def _object(pairs: list[tuple[str, Any]]) -> JsonObject:
         counts = Counter(name for name, _ in pairs)
         found.repeated = tuple(sorted(name for name, count in counts.items() if count > 1))
     return found
+
+
+def _float(text: str) -> float:
+    """Beyond the greatest float Python reads infinity, which is no JSON when it is written again."""
+    number = float(text)
+    if isinf(number):
+        raise ValueError(f"{text[:20]} is too great for a JSON number here")
+    return number
 
 
 def _constant(name: str) -> Any:

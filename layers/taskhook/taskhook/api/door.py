@@ -2,11 +2,12 @@
 
 import base64
 import binascii
+import difflib
 import hashlib
 import json
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from http import HTTPStatus
 from importlib import import_module
@@ -18,8 +19,8 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValida
 
 from taskhook.api import shape
 from taskhook.api.document import LONGEST_BODY, JsonObject, parse_object
-from taskhook.api.keys import UNLIMITED, Key, parse_key
-from taskhook.api.problem import CONTENT_TYPE, ProblemError, invalid
+from taskhook.api.keys import UNLIMITED, Key, parse_key, seen_by
+from taskhook.api.problem import CONTENT_TYPE, FieldError, ProblemError, invalid
 from taskhook.config import settings
 from taskhook.errors import ConfigError
 from taskhook.secret import Parameters
@@ -80,6 +81,11 @@ class Door:
     def unchecked(body: "BaseModel") -> JsonObject:
         """What a route gets for a body that its model describes and nobody has checked yet."""
         return cast(JsonObject, body)
+
+    def task(self, id: str) -> Task:
+        """A task, as far as the caller may see it. Raises ProblemError 404."""
+        key = self.key
+        return seen_by(key, known(id, key))
 
     @property
     def key(self) -> Key:
@@ -143,6 +149,19 @@ def _on_invalid(error: RequestValidationError) -> Response[Any]:
     return problem(invalid(shape.fields([{**one, "loc": tuple(one["loc"])[1:]} for one in errors]), query=query))
 
 
+def refuse_unknown(event: Event, names: Sequence[str]) -> None:
+    """Raises ProblemError for parameters that there are none of: a misspelt filter would choose everything."""
+    unknown = sorted(set(event.get("queryStringParameters") or {}) - set(names))
+    if unknown:
+        raise invalid([FieldError(one[:100], _no_such_parameter(one, names)) for one in unknown], query=True)
+
+
+def _no_such_parameter(name: str, names: Sequence[str]) -> str:
+    close = difflib.get_close_matches(name[:64], names, n=1)
+    meant = f"did you mean '{close[0]}'? " if close else ""
+    return f"is not a parameter here; {meant}The parameters are {', '.join(names)}"
+
+
 def _on_service_error(error: ServiceError) -> Response[Any]:
     return problem(ProblemError(error.status_code, "There is no such path here."))
 
@@ -180,7 +199,6 @@ def _conditional(event: Event, reply: Reply) -> Reply:
     tag = etag(reply["body"])
     headers = {**reply["multiValueHeaders"], "ETag": [tag]}
     if matches(_header(event, "if-none-match"), tag):
-        headers.pop("Content-Type", None)
         return {**reply, "statusCode": int(HTTPStatus.NOT_MODIFIED), "multiValueHeaders": headers, "body": ""}
     return {**reply, "multiValueHeaders": headers}
 

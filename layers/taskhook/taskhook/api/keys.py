@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from taskhook.errors import ConfigError
+from taskhook.task import Task
 
 _MEMBERS = ("name", "accounts", "destinations", "own_destinations")
 
@@ -37,7 +38,22 @@ class Key:
         return ", ".join(self.destinations or ()) or "none"
 
 
+def forbidden_escalation(key: Key, record: Mapping[str, Any]) -> str | None:
+    """What is wrong where a destination's record leads to one that the key may not tell. It says nothing of others."""
+    escalate = record.get("escalate")
+    to = escalate.get("to") if isinstance(escalate, Mapping) else None
+    if not isinstance(to, str) or key.may_tell(to):
+        return None
+    return f"the API key may not tell '{to[:64]}'; it may tell {key.tellable}"
+
+
 UNLIMITED = Key(name="default")
+
+
+def seen_by(key: Key, task: Task) -> Task:
+    """A task without the deliveries to destinations that a key has no business with. A task's own belong to it."""
+    shown = {name: one for name, one in task.deliveries.items() if name in task.sealed or key.may_tell(name)}
+    return task if len(shown) == len(task.deliveries) else replace(task, deliveries=shown)
 
 
 def parse_key(id: str, text: str) -> Key:

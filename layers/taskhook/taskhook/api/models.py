@@ -16,6 +16,9 @@ MOST_TASKS = 100
 NAME = r"[A-Za-z0-9_-]{1,64}"
 """Of an account or a destination: it becomes part of an SSM parameter's name."""
 
+ONE_LINE = r"^[^\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]*$"
+"""Without what would turn the direction of all that is written behind it."""
+
 Word = Annotated[StrictStr, StringConstraints(strip_whitespace=True, min_length=1)]
 
 type Unchecked[T] = Annotated[T, SkipValidation()]
@@ -74,7 +77,11 @@ class TaskRequest(BaseModel):
     )
     urgency: Annotated[Urgency, Field(description="How much an early answer is worth")] = Urgency.NORMAL
     title: Annotated[
-        Annotated[StrictStr, StringConstraints(max_length=LONGEST_TITLE, pattern=r"^[^\x00-\x1f\x7f]*$")] | None,
+        Annotated[
+            StrictStr,
+            StringConstraints(max_length=LONGEST_TITLE, pattern=ONE_LINE),
+        ]
+        | None,
         Field(description="One line"),
     ] = None
     metadata: Annotated[dict[str, Any] | None, Field(description="Given back with the task; at most 8 KiB as JSON")] = (

@@ -4,7 +4,9 @@ The answers are items of the table of tasks, kept for a day. Imported only where
 none, and posting a task is harmless to repeat also without it.
 """
 
+import base64
 import re
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -23,8 +25,10 @@ from taskhook import aws
 from taskhook.api.problem import FieldError, ProblemError
 
 KEPT_SECONDS = 86_400
-LONGEST_KEPT = 250_000
-"""Characters of an answer: an item has room for 400 KB. A longer one is made again, which does no harm."""
+LONGEST_KEPT = 300_000
+"""Characters of an answer, packed: an item has room for 400 KB. A call with a longer one is made again."""
+LONGEST_PLAIN = 20_000
+"""Characters of an answer that is kept as it is."""
 FIELD = "Idempotency-Key"
 _VISIBLE = re.compile(r"[!-~](?:[ -~]{0,253}[!-~])?")
 
@@ -55,9 +59,10 @@ def answer(
 
     def acted(*, request: dict[str, Any]) -> dict[str, Any]:
         reply = act()
-        if reply["statusCode"] >= 300 or len(reply["body"]) > LONGEST_KEPT:
+        kept = _packed(reply)
+        if reply["statusCode"] >= 300 or len(kept["body"]) > LONGEST_KEPT:
             raise _Unkept(reply)
-        return reply
+        return kept
 
     repeatable = idempotent_function(
         acted, data_keyword_argument="request", persistence_store=layer, config=config, key_prefix="once"
@@ -74,4 +79,19 @@ def answer(
                            [FieldError(FIELD, message)]) from None  # fmt: skip
     except (IdempotencyAlreadyInProgressError, IdempotencyInconsistentStateError):
         raise ProblemError(409, f"The first request with this {FIELD} is still at work; try again shortly.") from None
-    return done
+    return _unpacked(done)
+
+
+def _packed(reply: dict[str, Any]) -> dict[str, Any]:
+    """The answer to a hundred tasks says much a hundred times."""
+    if len(reply["body"]) <= LONGEST_PLAIN:
+        return reply
+    packed = base64.b64encode(zlib.compress(reply["body"].encode())).decode()
+    return {**reply, "body": packed, "packed": True}
+
+
+def _unpacked(kept: dict[str, Any]) -> dict[str, Any]:
+    if not kept.get("packed"):
+        return kept
+    body = zlib.decompress(base64.b64decode(kept["body"])).decode()
+    return {name: value for name, value in {**kept, "body": body}.items() if name != "packed"}

@@ -5,6 +5,7 @@ Nothing here guesses a success: what cannot be read is None, and None is never a
 
 import json
 from collections.abc import Callable, Mapping
+from math import isinf
 from typing import Any, override
 
 from taskhook.http import Answer
@@ -56,7 +57,7 @@ def json_object(answer: Answer) -> dict[str, Any] | None:
 def loads(document: str | bytes) -> Any:
     """The JSON value, None for what is none or nests absurdly. NaN and Infinity are no JSON and become null."""
     try:
-        value = json.loads(document, parse_constant=lambda _: None, object_hook=_loose)
+        value = json.loads(document, parse_constant=lambda _: None, parse_float=_finite, object_hook=_loose)
     except (ValueError, RecursionError):
         return None
     return None if too_deep(value) else value
@@ -68,6 +69,11 @@ def bounded(value: Any) -> Any:
     if size <= LONGEST_RESULT:
         return value
     return {"omitted": f"{size} bytes; at most {LONGEST_RESULT} are kept. Ask the provider for the whole result."}
+
+
+def _finite(text: str) -> float | None:
+    number = float(text)
+    return None if isinf(number) else number
 
 
 def _loose(found: dict[str, Any]) -> Loose:
