@@ -187,7 +187,7 @@ EXAMPLE = """\
 
 # [accounts.tencent]
 # cloud = "tencent"
-# secret_id = "AKID..."             # a CAM user's API key that may only describe: see docs/operations.md
+# secret_id = "AKID..."             # a CAM user's API key that may only describe: see docs/accounts.md
 # secret_key = "..."
 # token = "..."                     # only with temporary credentials
 # site = "cn"                       # "cn" or "intl": which of Tencent's two sites the account belongs to

@@ -212,14 +212,21 @@ def refusal(answer: Answer) -> Refused:
 def problem(found: Mapping[str, Any], status: int) -> Refused:
     """From a problem's members, however few there are."""
     said = found.get("detail") or found.get("title") or found.get("message")
-    detail = said if isinstance(said, str) else f"the service answered {status}"
+    detail = _here(said if isinstance(said, str) else f"the service answered {status}")
     listed = found.get("errors")
     faults = [
-        FieldFault(str(one.get("field", "")), str(one.get("message", "")))
+        FieldFault(str(one.get("field", "")), _here(str(one.get("message", ""))))
         for one in (listed if isinstance(listed, list) else [])
         if isinstance(one, dict)
     ]
     return Refused(status, detail, faults)
+
+
+def _here(text: str) -> str:
+    """The service speaks of its calls; here they are commands."""
+    for kind in ("destinations", "providers"):
+        text = text.replace(f"GET /{kind} lists", f"`taskhook {kind}` lists")
+    return text
 
 
 def segment(text: str, what: str) -> str:

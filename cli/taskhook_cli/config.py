@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from taskhook_cli.environment import Environment
-from taskhook_cli.errors import UsageFault
+from taskhook_cli.errors import Unreachable, UsageFault
 from taskhook_cli.secret import ApiKey
 
 NEARBY = Path(".local/endpoint.json")
@@ -54,9 +54,12 @@ class _Found:
 
 
 def find_target(given: Given, env: Environment, warn: Warn, here: Path | None = None) -> Target:
-    """Raises UsageFault with what to do when there is nothing to call, or when it would not be safe."""
+    """Raises UsageFault with what to do when there is nothing to call, or when it would not be safe; Unreachable where
+    a service of this folder has ended."""
     key = _key_given(given, env, warn)
     found = _place(given, env, warn, nearby=(here or Path()) / NEARBY if key is None else None)
+    if found is None and key is None and ((here or Path()) / NEARBY.parent).is_dir():
+        raise Unreachable(_STOPPED)
     if found is None:
         raise UsageFault(_NOTHING.format(config=env.config_home / "config.toml"))
     text = key or found.key
@@ -68,6 +71,7 @@ def find_target(given: Given, env: Environment, warn: Warn, here: Path | None = 
         raise UsageFault(f"the API key for {found.where} cannot be one: {error}") from None
 
 
+_STOPPED = "taskhook does not run in this folder: start it with make run, or set TASKHOOK_URL and TASKHOOK_API_KEY"
 _NOTHING = (
     "which taskhook? Set TASKHOOK_URL and TASKHOOK_API_KEY, or write {config}:\n"
     '  default = "main"\n  [profiles.main]\n  url = "https://..."\n  api_key = "..."'

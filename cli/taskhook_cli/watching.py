@@ -6,7 +6,7 @@ from typing import Any
 
 from taskhook_cli.api import Api
 from taskhook_cli.display import display
-from taskhook_cli.errors import CommandError
+from taskhook_cli.errors import CommandError, Refused
 from taskhook_cli.exits import Exit, exit_of
 from taskhook_cli.follow import Follower
 from taskhook_cli.out import Out
@@ -30,7 +30,9 @@ def watch_tasks(api: Api, ids: Sequence[str], out: Out, *, patience: float, seco
     except KeyboardInterrupt:
         raise Interrupted(_goes_on(ids)) from None
     except CommandError as error:
-        error.message += f"\n{_goes_on(ids)}"
+        # Of a task that there is none of, nobody goes on watching.
+        if not (isinstance(error, Refused) and error.status == 404):
+            error.message += f"\n{_goes_on(ids)}"
         raise
     if not out.json:
         for id in dict.fromkeys(ids):

@@ -90,7 +90,7 @@ def _operation(method: str, call: dict[str, Any], operation: Operation) -> dict[
         "summary": call["summary"],
         "description": operation.about,
         "parameters": parameters,
-        "requestBody": call.get("requestBody"),
+        "requestBody": _with_example(call.get("requestBody"), operation.id),
         "responses": {
             **{str(status): _answer(method, status, operation) for status in operation.answers},
             **({"304": {"description": "Nothing has changed", "headers": _headers("ETag")}} if method == "get" else {}),
@@ -99,6 +99,13 @@ def _operation(method: str, call: dict[str, Any], operation: Operation) -> dict[
         "security": [] if operation.open else None,
     }
     return {name: value for name, value in made.items() if value not in (None, "")}
+
+
+def _with_example(body: dict[str, Any] | None, operation: str) -> dict[str, Any] | None:
+    if body is None:
+        return None
+    content = body["content"]["application/json"]
+    return {**body, "content": {"application/json": {**content, "example": examples.REQUESTS[operation]}}}
 
 
 def _parameter(one: dict[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from taskhook.api.choice import no_such_provider
+from taskhook.api.door import BROKEN
+from taskhook.api.models import TaskRequest
 from taskhook.api.problem import FieldError, ProblemError, invalid
 from taskhook.looks import Look
 from taskhook.providers.catalogue import Catalogue
@@ -71,6 +74,15 @@ EXAMPLES: Mapping[tuple[str, int], Any] = {
     },
 }
 
+_SCHEMA: Any = TaskRequest.model_config["json_schema_extra"]
+_REQUEST: Mapping[str, Any] = _SCHEMA["examples"][0]
+REQUESTS: Mapping[str, Any] = {
+    "postTask": _REQUEST,
+    "postTasks": {"tasks": [_REQUEST, {"provider": "alibaba.ecs", "task_id": "t-bp1", "region": "cn-hangzhou"}]},
+    "putDestination": {"type": "webhook", "url": "https://ci.example.com/hook", "language": "en"},
+    "releaseDeliveries": {"since": "2026-11-22T10:00:00Z", "dry_run": True},
+}
+
 PROBLEMS: Mapping[int, Any] = {
     400: ProblemError(400, "The body is not JSON: Expecting value (line 1, column 1).").body(),
     403: ProblemError(403, "The API key in the header x-api-key is missing or unknown.").body(),
@@ -79,16 +91,14 @@ PROBLEMS: Mapping[int, Any] = {
     413: ProblemError(413, "The body has 70000 bytes; at most 65536 are taken.").body(),
     422: invalid(
         [
-            FieldError(
-                "provider", "'tencent.cbl' is not a provider; did you mean tencent.clb? GET /providers lists them all"
-            ),
+            FieldError("provider", no_such_provider("tencent.cbl")),
             FieldError("notify[0].url", "must begin with https://"),
         ]
     ).body(),
-    429: ProblemError(429, "The API key makes more requests than its usage plan allows; try again in a moment.").body(),
-    500: ProblemError(
-        500, "taskhook itself is at fault; its log says more. Nothing that was accepted before is lost."
+    429: ProblemError(
+        429, "There are more requests at once than the usage plan or the service allows; try again in a moment."
     ).body(),
+    500: ProblemError(500, BROKEN).body(),
 }
 
 if Catalogue().find(_CLB) is None:

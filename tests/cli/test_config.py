@@ -9,7 +9,7 @@ import pytest
 
 from taskhook_cli.config import Given, Target, check_url, find_target, is_loopback
 from taskhook_cli.environment import environment
-from taskhook_cli.errors import UsageFault
+from taskhook_cli.errors import Unreachable, UsageFault
 from taskhook_cli.secret import ApiKey
 
 CONFIG = """
@@ -88,6 +88,16 @@ def test_an_endpoint_file_is_read_when_it_is_named_or_nothing_else_is_there(
     assert of(find()) == ("http://127.0.0.1:4566/x", "near-key")
     nearby.rename(tmp_path / "e.json")
     assert of(find(TASKHOOK_ENDPOINT_FILE=str(tmp_path / "e.json"))) == ("http://127.0.0.1:4566/x", "near-key")
+
+
+def test_a_service_of_this_folder_that_has_ended_is_not_taken_for_one_that_was_never_set_up(
+    find: Find, nearby: Path
+) -> None:
+    nearby.unlink()
+    with pytest.raises(Unreachable, match="make run"):
+        find()
+    with pytest.raises(UsageFault, match="which taskhook"):
+        find(TASKHOOK_API_KEY="env-key")
 
 
 @pytest.mark.usefixtures("nearby")

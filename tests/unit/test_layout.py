@@ -243,3 +243,17 @@ def test_what_an_entry_may_name_as_code_is_there_and_used() -> None:
     assert set(CODE) == SPECIAL
     assert {f"taskhook.providers.{name}" for name in CODE} <= set(MODULES)
     assert {one.code for one, _ in built_in() if one.code} == SPECIAL
+
+
+TEXTS = {".py", ".md", ".toml", ".yaml", ".txt", ".json", ".html", ".sh"}
+
+
+def test_no_text_has_marks_of_a_merge_that_was_not_finished() -> None:
+    marks = ("<" * 7 + " ", ">" * 7 + " ")
+    folders = [path for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    files = [path for folder in folders for path in folder.rglob("*") if path.suffix in TEXTS]
+    files += [path for path in ROOT.iterdir() if path.is_file()]
+    assert len(files) > 400
+    for path in files:
+        lines = path.read_text("utf-8", errors="replace").splitlines()
+        assert not [line for line in lines if line.startswith(marks)], path

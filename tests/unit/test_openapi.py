@@ -91,6 +91,10 @@ def test_every_example_keeps_to_its_schema() -> None:
                     seen += 1
                     name = content["schema"]["$ref"].rpartition("/")[2]
                     assert said(validator(name), content["example"]) == [], call["operationId"]
+            if "requestBody" in call:
+                content = call["requestBody"]["content"]["application/json"]
+                reference = json.dumps(content["schema"]).split("schemas/")[1].split('"')[0]
+                assert said(validator(reference), content["example"]) == [], call["operationId"]
     assert seen >= 6
     request = DOCUMENT["components"]["schemas"]["TaskRequest"]
     assert said(validator("TaskRequest"), request["examples"][0]) == []
