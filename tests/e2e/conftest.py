@@ -65,6 +65,7 @@ def config_for(sim: Simulator, rx: Receiver) -> dict[str, dict[str, dict[str, An
         "keys": {
             "team": {"accounts": ["tencent-role"], "destinations": ["slack"], "rate": 100, "burst": 100},
             "few": {"daily_quota": 3},
+            "leaver": {},
         },
         "accounts": {
             "tencent": TENCENT.account(sim.url),

@@ -53,6 +53,21 @@ def test_a_key_whose_day_is_over_is_told_so(world: World) -> None:
     assert "usage plan" in answers[-1].json()["detail"]
 
 
+def test_a_key_that_is_disabled_opens_nothing_any_more(world: World) -> None:
+    assert with_key(world, "leaver", "GET", "/tasks").status_code == 200
+    gateway = world.stack.client("apigateway")
+    (key,) = gateway.get_api_keys(nameQuery="taskhook-key-leaver")["items"]
+    gateway.update_api_key(apiKey=key["id"], patchOperations=[{"op": "replace", "path": "/enabled", "value": "false"}])
+    refused = with_key(world, "leaver", "GET", "/tasks")
+    assert (refused.status_code, refused.headers["content-type"]) == (403, "application/problem+json")
+
+
+def test_a_number_that_is_no_json_is_refused_and_breaks_no_list(world: World) -> None:
+    body = json.dumps({**CLB, "task_id": "quick-number", "metadata": {"a": 1}}).replace('"a": 1', '"a": 1e999')
+    assert world.call("POST", "/tasks", data=body).status_code == 400
+    assert world.call("GET", "/tasks").json()["tasks"] is not None
+
+
 def test_a_task_that_is_waited_for_is_shown_as_soon_as_it_ends(world: World) -> None:
     id = world.post("tencent.clb", "quick-waited", notify=["slack"])["id"]
     deadline = time.monotonic() + 90

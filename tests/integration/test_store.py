@@ -123,6 +123,14 @@ def test_a_look_of_a_superseded_watch_is_not_written(store: Store, make_task: Ma
     assert (store.get(task.id) or task).polls == 0
 
 
+def test_what_is_stored_and_no_json_is_read_as_null(cloud: Cloud, store: Store, make_task: MakeTask) -> None:
+    """Python writes such numbers and reads them; everybody else who got them would fail."""
+    task = make_task(metadata={"a": float("inf"), "b": 1}, result=[float("nan")])
+    store.create(task)
+    known = cloud.task(task.id)
+    assert (known.metadata, known.result) == ({"a": None, "b": 1}, [None])
+
+
 def test_the_end_of_a_task_with_nobody_to_tell_closes_it(cloud: Cloud, store: Store, make_task: MakeTask) -> None:
     task = make_task(deliveries={"ops": DONE})
     store.create(task)

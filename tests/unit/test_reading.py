@@ -116,6 +116,10 @@ def test_nan_is_no_status() -> None:
     assert reading.loads('{"Status": NaN}') == {"Status": None}
 
 
+def test_a_number_beyond_all_others_is_null_and_not_infinity() -> None:
+    assert reading.loads('{"Size": 1e999, "Rate": -1e999, "Most": 1e308}') == {"Size": None, "Rate": None, "Most": 1e308}
+
+
 def test_names_are_found_with_blanks_around_them_and_in_any_case(make_answer: MakeAnswer) -> None:
     body = reading.json_object(make_answer({"data ": [{" Status": 1}]}, headers={"Content-Type": "text/html"}))
     assert body == {"data": [{"Status": 1}]}
