@@ -117,7 +117,8 @@ def test_nan_is_no_status() -> None:
 
 
 def test_a_number_beyond_all_others_is_null_and_not_infinity() -> None:
-    assert reading.loads('{"Size": 1e999, "Rate": -1e999, "Most": 1e308}') == {"Size": None, "Rate": None, "Most": 1e308}
+    read = reading.loads('{"Size": 1e999, "Rate": -1e999, "Most": 1e308}')
+    assert read == {"Size": None, "Rate": None, "Most": 1e308}
 
 
 def test_names_are_found_with_blanks_around_them_and_in_any_case(make_answer: MakeAnswer) -> None:
