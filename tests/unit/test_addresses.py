@@ -133,7 +133,9 @@ def test_no_address_is_both_and_neither_rule_is_wider_than_pythons(address: IPv4
 @given(st.ip_addresses(v=6) | st.ip_addresses(v=4))
 def test_no_address_counts_by_what_is_wrapped_in_it(address: IPv4Address | IPv6Address) -> None:
     if isinstance(address, IPv4Address):
-        assert not any(is_public(form) or is_private_network(form) for form in wrapped(str(address)))
+        # ::0.0.0.1 is ::1, which is the loopback in its own right.
+        forms = [form for form in wrapped(str(address)) if ip_address(form) != IPv6Address("::1")]
+        assert not any(is_public(form) or is_private_network(form) for form in forms)
     elif is_public(address):
         assert [address.ipv4_mapped, address.sixtofour, address.teredo] == [None, None, None]
 

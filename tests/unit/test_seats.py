@@ -181,12 +181,15 @@ def test_never_more_sleep_than_there_are_seats_in_any_interleaving_and_none_leak
 ) -> None:
     """By the clocks that the processes read: two that disagree by minutes are two rooms for as long as they do."""
     hall = Hall(seats, Random(seed), faults)  # noqa: S311
+    times = [hall.now]
     for number, seconds, passed in steps:
         hall.take(hall.processes[number], seconds)
         hall.now += passed
+        times.append(hall.now)
     lawful(hall.slept, seats)
-    # Whatever was taken in vain, or by somebody who died: when its seconds are over all seats are free.
-    end = max([hall.now, *(until for _, until in hall.slept)]) + 250
+    # Whatever was taken in vain, or by somebody who died: when its seconds are over all seats are free. Time may have
+    # gone back since it was taken.
+    end = max([*times, *(until for _, until in hall.slept)]) + 250
     hall.faults = 0.0
     hall.table.meanwhile = lambda: None
     taken = [process(hall.table, seats).take(end, end + 40) for _ in range(seats + 1)]
