@@ -157,6 +157,13 @@ def test_two_at_once_do_it_once(cloud: Cloud, api: Call) -> None:
     assert answers[0].status == 202
 
 
+def test_where_earlier_answers_cannot_be_read_the_answer_is_a_problem(cloud: Cloud, api: Call) -> None:
+    cloud.overrides["TABLE"] = "no-such-table"
+    refused = api("POST", "/tasks", CLB, headers={"Idempotency-Key": "k-8"})
+    assert (refused.status, refused.headers["Content-Type"]) == (500, "application/problem+json")
+    assert "no-such-table" not in refused.text
+
+
 # --- keys ------------------------------------------------------------------------------------------------------------
 
 
@@ -278,6 +285,16 @@ def test_a_key_that_nobody_has_said_anything_of_may_do_nothing(cloud: Cloud, api
     assert api("GET", "/tasks", key="defaultkey").status == 200
     assert api("GET", "/providers", key="unknown").status == 403
     assert api("GET", "/destinations", key="unknown").status == 403
+
+
+def test_where_a_keys_record_cannot_be_read_nothing_is_open(cloud: Cloud, api: Call) -> None:
+    def broken(**_: Any) -> Any:
+        raise RuntimeError("s3cr3t path")
+
+    cloud.patch.setattr(cloud.client("ssm"), "get_parameter", broken)
+    refused = api("GET", "/tasks", key="any")
+    assert (refused.status, refused.headers["Content-Type"]) == (500, "application/problem+json")
+    assert "s3cr3t" not in refused.text
 
 
 def test_the_access_log_says_who_called_what_and_nothing_secret(

@@ -59,6 +59,9 @@ class Door:
             reply = self._answer(_plain(event), context)
         except ProblemError as error:
             reply = _as_reply(error)
+        except Exception as error:
+            # Outside of the routes: an API key's record, or an earlier answer, could not be read.
+            reply = _as_reply(_broken(error))
         _log(event, reply, time.monotonic() - began)
         return _with_cors(event, reply)
 
@@ -167,8 +170,12 @@ def _on_service_error(error: ServiceError) -> Response[Any]:
 
 
 def _on_error(error: Exception) -> Response[Any]:
+    return problem(_broken(error))
+
+
+def _broken(error: Exception) -> ProblemError:
     logger.error("broken", exc_info=error)
-    return problem(ProblemError(500, BROKEN))
+    return ProblemError(500, BROKEN)
 
 
 def _plain(event: Event) -> Event:
