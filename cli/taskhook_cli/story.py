@@ -138,7 +138,9 @@ def _resource(one: dict[str, Any]) -> str:
 def _delivery(one: dict[str, Any]) -> str:
     next_at = one.get("next_attempt_at")
     tail = f"next attempt {next_at}" if next_at else ""
-    return f"{one.get('destination')}: {one.get('state')}, {one.get('attempts', 0)} attempts {tail}".strip()
+    count = one.get("attempts", 0)
+    tries = "1 attempt" if count == 1 else f"{count} attempts"
+    return f"{one.get('destination')}: {one.get('state')}, {tries} {tail}".strip()
 
 
 def event_line(event: dict[str, Any]) -> str:

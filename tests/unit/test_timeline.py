@@ -37,7 +37,7 @@ def test_a_task_that_failed_tells_from_the_post_to_the_attempt(make_task: MakeTa
         "look: The provider says '2': running, 50 % done",
         "look: No answer that helps: RequestLimitExceeded",
         "look: The provider says '1': failed",
-        "ended: Ended: failed. Quota. no more. Ask for more",
+        "ended: Ended: failed. Quota: no more. Ask for more",
         "attempt: ops: told of 'failed', dead. HTTP 410: gone",
         "attempt: ops: held",
     ]

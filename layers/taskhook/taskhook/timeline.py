@@ -80,7 +80,8 @@ def _ending(task: Task) -> str:
     if task.state is State.SUCCEEDED:
         return words
     problem = task.error
-    reasons = [problem.code, problem.message, problem.hint] if problem is not None else [task.message]
+    why = ": ".join(dict.fromkeys((problem.code, problem.message))) if problem is not None else task.message
+    reasons = [why, problem.hint if problem is not None else None]
     return ". ".join([words, *dict.fromkeys(one.rstrip(". ") for one in reasons if one)])
 
 
